@@ -1,0 +1,133 @@
+// Package broker is the port: what an actor needs of a message broker, and nothing else.
+//
+// The port is event-driven. An actor asks for something and goes on; what comes of it arrives later as an [Event] at the
+// session's [Sink], which only sends the actor a message. Two implementations exist, broker/embedded (in process) and
+// broker/rabbitmq (AMQP 0-9-1); broker/brokertest holds both against the rules below, which it cites by number.
+//
+//  1. No method blocks and none returns an error. Every method may be called from any goroutine.
+//  2. A session's sink is called by one goroutine at a time and never from inside a method of the port.
+//     A sink must not block.
+//  3. The first event of a session is Opened or Ended. Ended comes exactly once, unless the session was aborted, and is the last.
+//  4. A session is used once: it never reconnects, and after Ended its methods do nothing.
+//  5. Abort, of a session or of its lease, ends it now and without a flush. Nothing need be told any more; what was under
+//     way may still arrive, so the sink's owner addresses events by incarnation. Opening on an aborted lease never tells Opened.
+//  6. Record sequences are the caller's and absolute: they go on over sessions. Delivery tags are the session's: they
+//     start at 1 and have no gaps.
+//  7. Confirmed means that the broker has taken responsibility. Ranges may come in any order, but each says only records that
+//     this session published. A returned or negatively acknowledged record is Refused, is told so before anything says otherwise,
+//     and is never in a Confirmed of the same publishing.
+//  8. Publishing more than PublisherConfig.Window unconfirmed records ends the session with ErrWindow.
+//  9. Ack and Reject of tag 0 or of a tag that was not delivered yet end the session with ErrTag. Settling a tag a second time does nothing.
+//  10. Blocked tells a publisher that the broker's alarm went on or off, also when it is on at the opening. Publishing stays allowed
+//     within the window; the session holds what it cannot send.
+//  11. Delivered carries consecutive tags, at most ConsumerConfig.MaxBatch of them, and the session never waits to fill it.
+//     Its slice and bodies are the receiver's.
+//  12. At most ConsumerConfig.Prefetch deliveries of a session are unsettled.
+//  13. What a session had unsettled when it ended is delivered again, marked Redelivered, to whoever consumes the queue.
+//  14. When its queue is deleted, a consumer gets Ended with ErrNotFound.
+//  15. Publisher.Close sends what was published before, then ends with Ended{nil}. It does not wait for confirms: what is unconfirmed then is unknown.
+//  16. Consumer.Close stops deliveries and makes certain that the broker has every Ack made before, then ends with Ended{nil}.
+//  17. A request's done is called exactly once, by one goroutine, unless its lease is aborted first; then at most once.
+//  18. Publish, Ack and Reject before Opened do nothing.
+//  19. An event may come as itself or within a [Pending], which says once that there is something: its Take gives all that gathered until then.
+package broker
+
+// Port gives out leases. One incarnation of an actor gets one lease and reaches the broker through nothing else.
+// A Port is safe for concurrent use.
+type Port interface {
+	// Lease makes a lease. The owner's name, such as "orders/data-consumer-7", names it in logs and at the broker.
+	Lease(owner string) Lease
+}
+
+// Lease is everything that one incarnation has open at the broker. Whoever made it, the supervisor, can end it all without the
+// incarnation's help.
+type Lease interface {
+	// Do starts one request; done gets its result (rule 17). Requests of one lease are carried out in their order.
+	Do(request Request, done func(Result))
+	OpenPublisher(config PublisherConfig, sink Sink) Publisher
+	OpenConsumer(config ConsumerConfig, sink Sink) Consumer
+	// Abort ends every session and request of the lease (rule 5). Idempotent.
+	Abort()
+}
+
+// Sink takes the events of one session (rule 2).
+type Sink func(Event)
+
+// Publisher is one publishing session.
+type Publisher interface {
+	// Publish hands a batch over; it is immutable from now on.
+	Publish(batch Batch)
+	Close()
+	Abort()
+}
+
+// Consumer is one consuming session.
+type Consumer interface {
+	// Ack acknowledges the tag, or with multiple every unsettled tag up to and including it.
+	Ack(tag uint64, multiple bool)
+	// Reject gives one tag back: requeued, or else dead-lettered where the queue has a dead-letter target and dropped where it has none.
+	Reject(tag uint64, requeue bool)
+	Close()
+	Abort()
+}
+
+// PublisherConfig says where a session publishes and how. Everything in it is constant over the session.
+type PublisherConfig struct {
+	// Exchange and RoutingKey are where records go. Exchange "" is the default exchange: the routing key names a queue.
+	// Opening does not check that they exist; publishing to a missing exchange ends the session with ErrNotFound.
+	Exchange, RoutingKey string
+	// Window is the most records that may be unconfirmed, at least 1 (rule 8).
+	Window int
+	// ContentEncoding is the property of that name for each record that has none of its own; "" for none.
+	ContentEncoding string
+	// AppID, when set, travels in each record's app_id, and the record's sequence in its message_id (decimal). A port uses it to tell
+	// which record was returned; without it a returned record ends the session with ErrReturned.
+	AppID string
+}
+
+// ConsumerConfig says what a session consumes and how.
+type ConsumerConfig struct {
+	Queue string
+	// Prefetch is the most unsettled deliveries, 1 to 65535.
+	Prefetch int
+	// MaxBatch is the most records in one Delivered, at least 1.
+	MaxBatch int
+	// Exclusive asks to be the queue's only consumer; while another is there, opening ends with ErrRefused.
+	Exclusive bool
+	// Stream, when set, consumes the queue as a stream from that offset. The queue must be a stream (else ErrWrongType).
+	Stream *StreamOffset
+	// Properties asks for Record.Properties of deliveries. Left out, they are nil: decoding them costs an allocation a record.
+	Properties bool
+}
+
+// Batch is a run of records with consecutive sequences.
+type Batch struct {
+	First   uint64 // sequence of Records[0], at least 1
+	Records []Record
+}
+
+// Last is the sequence of the batch's last record. The batch must not be empty.
+func (b Batch) Last() uint64 { return b.First + uint64(len(b.Records)) - 1 }
+
+// Record is a message without the place where it goes to or comes from. It is immutable once handed over.
+type Record struct {
+	Body []byte
+	// Properties may be nil: none.
+	Properties *Properties
+	// Offset is the record's place in its stream. Only deliveries of a stream have one.
+	Offset uint64
+	// Redelivered says that the record may have been delivered before. Only deliveries have it.
+	Redelivered bool
+}
+
+// Properties are what travels beside a body. Empty fields are absent on the wire.
+type Properties struct {
+	ContentEncoding string
+	// AppID and MessageID are set by the session where PublisherConfig.AppID is.
+	AppID, MessageID string
+	// Headers are for tracing only: a header table costs a fifth to a half of the CPU of a small record. Values are strings.
+	Headers []Header
+}
+
+// Header is one entry of a record's header table.
+type Header struct{ Key, Value string }

@@ -1,0 +1,46 @@
+package broker
+
+// Event is what a session tells its sink. It is one of the pointers to the types below.
+type Event interface{ brokerEvent() }
+
+type (
+	// Opened says that the session is ready: a publisher with confirms on, a consumer registered at the broker.
+	Opened struct{}
+
+	// Confirmed says that the broker has the records First to Last (rule 7).
+	Confirmed struct{ First, Last uint64 }
+
+	// Refused says that the broker will not have the records First to Last: Err is ErrReturned (no queue was bound) or ErrNacked.
+	// The session goes on.
+	Refused struct {
+		First, Last uint64
+		Err         error
+	}
+
+	// Blocked says that the broker's alarm went on or off (rule 10).
+	Blocked struct{ On bool }
+
+	// Delivered hands over records with the tags First, First+1, … (rule 11).
+	Delivered struct {
+		First   uint64
+		Records []Record
+	}
+
+	// Ended is a session's last event. Err is nil after Close, otherwise it says why (see the errors of this package).
+	Ended struct{ Err error }
+
+	// Pending says once that events have gathered. Take gives them all, merged where they can be; the next Pending comes only after
+	// Take. Take may be called from any goroutine, once or more; what is told after it comes with the next Pending.
+	Pending struct{ Take func() []Event }
+)
+
+func (*Opened) brokerEvent()    {}
+func (*Confirmed) brokerEvent() {}
+func (*Refused) brokerEvent()   {}
+func (*Blocked) brokerEvent()   {}
+func (*Delivered) brokerEvent() {}
+func (*Ended) brokerEvent()     {}
+func (*Pending) brokerEvent()   {}
+
+// Last is the tag of the last record. Delivered is never empty.
+func (d *Delivered) Last() uint64 { return d.First + uint64(len(d.Records)) - 1 }
