@@ -1,0 +1,159 @@
+package actors
+
+import (
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/d2e2d648/weir/broker"
+	"github.com/d2e2d648/weir/messages"
+)
+
+const (
+	statusPrefetch = 100
+	statusBatch    = 100
+)
+
+// StatusConsumer reads the peers' statuses for one incarnation. A first one listens to what is published from now on and only then reads the stream's
+// history, up to the first live message: so nothing falls between the two, and what was replayed is known for it. A later incarnation goes on where the last one
+// was; what it missed meanwhile is live.
+//
+// From its supervisor it receives Ping; from its sessions the events of a consumer.
+// It sends Ready once it listens, PeersSaid, Pong.
+// It fails when a session does not open in time or ends. A message that is no status is counted and told, no failure.
+type StatusConsumer struct {
+	Incarnation
+	stream  string
+	next    uint64 // where to go on; 0: a first incarnation
+	live    broker.Consumer
+	history broker.Consumer // nil when it has been read, or need not be
+	// liveFrom is the offset of the first live message, 0 until there was one: history ends before it.
+	liveFrom uint64
+	hasLive  bool
+	opened   bool
+	timer    Timer // open deadline of the live session
+}
+
+// historyEvent is an event of the history session: the two sessions' events need telling apart.
+type historyEvent struct{ event broker.Event }
+
+// NewStatusConsumer makes one incarnation. next is the offset to go on from; 0 for a first incarnation.
+func NewStatusConsumer(in Incarnation, stream string, next uint64) *StatusConsumer {
+	return &StatusConsumer{Incarnation: in, stream: stream, next: next}
+}
+
+// Receive implements actor.Actor.
+func (c *StatusConsumer) Receive(ctx actor.Context) { c.handle(ctx, ctx.Message()) }
+
+func (c *StatusConsumer) handle(ctx actor.Context, msg any) {
+	switch m := msg.(type) {
+	case *broker.Pending:
+		for _, e := range m.Take() {
+			c.handle(ctx, e)
+		}
+	case *broker.Delivered:
+		c.heard(ctx, m)
+	case *historyEvent:
+		c.handleHistory(ctx, m.event)
+	case *broker.Opened:
+		c.listening(ctx)
+	case *broker.Ended:
+		fail("consume %s: %w", c.stream, m.Err)
+	case *openTimeout:
+		if !c.opened {
+			fail("consume %s: %w (%s)", c.stream, ErrNotOpened, OpenDeadline)
+		}
+	case *actor.Started:
+		c.start(ctx)
+	case *actor.Stopping:
+		stopTimer(c.timer)
+	default:
+		c.common(ctx, msg)
+	}
+}
+
+func (c *StatusConsumer) handleHistory(ctx actor.Context, event broker.Event) {
+	switch e := event.(type) {
+	case *broker.Pending:
+		for _, e := range e.Take() {
+			c.handleHistory(ctx, e)
+		}
+	case *broker.Delivered:
+		c.replayed(ctx, e)
+	case *broker.Ended:
+		if c.history != nil {
+			fail("read the history of %s: %w", c.stream, e.Err)
+		}
+	}
+}
+
+func (c *StatusConsumer) heard(ctx actor.Context, m *broker.Delivered) {
+	if !c.hasLive {
+		c.hasLive, c.liveFrom = true, m.Records[0].Offset
+	}
+	c.live.Ack(m.Last(), true)
+	c.tell(ctx, m.Records, false)
+}
+
+// replayed takes history. Its session is ended once it has caught up with what was heard live.
+func (c *StatusConsumer) replayed(ctx actor.Context, m *broker.Delivered) {
+	if c.history == nil {
+		return
+	}
+	c.history.Ack(m.Last(), true)
+	records := m.Records
+	if c.hasLive {
+		for i := range records {
+			if records[i].Offset >= c.liveFrom {
+				records = records[:i]
+				c.history.Abort()
+				c.history = nil
+				break
+			}
+		}
+	}
+	if len(records) > 0 {
+		c.tell(ctx, records, true)
+	}
+}
+
+func (c *StatusConsumer) tell(ctx actor.Context, records []broker.Record, history bool) {
+	said := &messages.PeersSaid{From: c.From, History: history, Statuses: make([]messages.Status, 0, len(records))}
+	now := c.Env.Clock.Now()
+	for i := range records {
+		status, err := messages.DecodeStatus(records[i].Body, now)
+		if err != nil {
+			said.Bad++
+			said.Why = err
+			continue
+		}
+		said.Statuses = append(said.Statuses, status)
+	}
+	if !history {
+		said.Next = records[len(records)-1].Offset + 1
+	}
+	ctx.Send(c.Parent, said)
+}
+
+func (c *StatusConsumer) listening(ctx actor.Context) {
+	c.opened = true
+	c.timer.Stop()
+	c.ready(ctx)
+	if c.next > 0 {
+		return
+	}
+	root, self := ctx.ActorSystem().Root, ctx.Self()
+	c.history = c.Lease.OpenConsumer(c.session(broker.StreamOffset{From: broker.FromFirst}),
+		func(e broker.Event) { root.Send(self, &historyEvent{e}) })
+}
+
+func (c *StatusConsumer) start(ctx actor.Context) {
+	c.timer = c.after(ctx, OpenDeadline, &openTimeout{})
+	from := broker.StreamOffset{From: broker.FromNext}
+	if c.next > 0 {
+		from = broker.StreamOffset{From: broker.FromOffset, Offset: c.next}
+	}
+	c.live = c.Lease.OpenConsumer(c.session(from), c.sink(ctx))
+}
+
+func (c *StatusConsumer) session(from broker.StreamOffset) broker.ConsumerConfig {
+	return broker.ConsumerConfig{Queue: c.stream, Prefetch: statusPrefetch, MaxBatch: statusBatch, Stream: &from}
+}

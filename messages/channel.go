@@ -1,0 +1,160 @@
+package messages
+
+import (
+	"time"
+
+	"github.com/d2e2d648/weir/broker"
+)
+
+// Between a user and a channel's supervisor. Each request is answered once: by its Done, or where that is nil by a message to its sender.
+// Done is called in the supervisor's goroutine and must not block.
+//
+//	user → supervisor         Open        → Opened      tells when the channel is open, or why not
+//	user → supervisor         AwaitPeers  → Opened      so many peers are there
+//	user → writer supervisor  Write       → Written     at the end of the records, whatever it is
+//	user → writer supervisor  Writes                    the same, many gathered
+//	user → writer supervisor  Withdraw                  ends a Write early
+//	user → reader supervisor  Demand      → Batch       the next records
+//	user → reader supervisor  Commit      → Committed   the records of a batch are done with
+//	user → reader supervisor  Ask         → Asked       has the queue records left
+//	user → supervisor         Inspect     → Snapshot    what it is like now
+//	user → supervisor         Close       → Closed      end in order
+
+type (
+	// Open asks to be told when the channel is open. NotYet, if set, is called with each reason why it is not.
+	Open struct {
+		NotYet func(error)
+		Done   func(*Opened)
+	}
+
+	// AwaitPeers asks to be told when at least Count live peers of the other side are there.
+	AwaitPeers struct {
+		Count  int
+		NotYet func(error)
+		Done   func(*Opened)
+	}
+
+	// Opened answers Open and AwaitPeers.
+	Opened struct{ Err error }
+
+	// Write asks to publish records, in their order.
+	Write struct {
+		Records []broker.Record
+		Done    func(*Written)
+	}
+
+	// Writes is sent once for all that gathered since the last one: Take gives them in their order.
+	Writes struct{ Take func() []*Write }
+
+	// Withdraw ends a Write now: what was not sent is withdrawn, what was sent is Unknown and not sent again.
+	Withdraw struct{ Write *Write }
+
+	// Written answers a Write. Err is nil when every record was confirmed. Otherwise Outcomes has one entry for each record.
+	Written struct {
+		Write    *Write
+		Err      error
+		Outcomes []Outcome
+	}
+
+	// Demand asks for up to Max records, at least 1. Demands are answered in their order.
+	Demand struct {
+		Max  int
+		Done func(*Batch)
+	}
+
+	// Batch is records handed over, or the error that ended the Demand. Tags First to Last of the epoch's session.
+	Batch struct {
+		Epoch       uint64
+		First, Last uint64
+		Records     []broker.Record
+		Err         error
+	}
+
+	// Commit says that all records of the batch are done with.
+	Commit struct {
+		Batch *Batch
+		Done  func(*Committed)
+	}
+
+	// Committed answers a Commit.
+	Committed struct{ Err error }
+
+	// Inspect asks for a Snapshot.
+	Inspect struct{ Done func(*Snapshot) }
+
+	// Close asks to end in order within Timeout: intake stops, confirms and acknowledgements are awaited, Stopped and Closed are sent.
+	// With Delete the channel's resources are deleted then, the status streams only when no peer is open; Force does not wait for peers.
+	Close struct {
+		Timeout       time.Duration
+		Delete, Force bool
+		Done          func(*Closed)
+	}
+
+	// Closed answers a Close. Err says what was left.
+	Closed struct{ Err error }
+)
+
+// Outcome is what became of one record of a Write.
+type Outcome uint8
+
+// The outcomes of a record.
+const (
+	NotSent           Outcome = iota // never handed to the broker
+	Unknown                          // handed to the broker, which may or may not have it
+	Unroutable                       // returned: no queue is bound
+	ConfirmedByBroker                // the broker has it
+)
+
+// String gives the outcome's name.
+func (o Outcome) String() string {
+	switch o {
+	case NotSent:
+		return "not sent"
+	case Unknown:
+		return "unknown"
+	case Unroutable:
+		return "unroutable"
+	case ConfirmedByBroker:
+		return "confirmed"
+	}
+	return "invalid outcome"
+}
+
+// Snapshot is what a channel is like at one moment. It is the receiver's.
+type Snapshot struct {
+	Channel, Name string
+	State         State
+	Err           error // why it failed
+	Children      []ChildSnapshot
+	Peers         []Peer
+	// Records counts what a writer has had confirmed or a reader has handed over.
+	Records uint64
+	// Waiting counts records: a writer's that are not confirmed, a reader's that are delivered but not handed over.
+	Waiting int
+	// Uncommitted counts records that were handed over and not committed.
+	Uncommitted int
+}
+
+// ChildSnapshot is what a child is like at one moment.
+type ChildSnapshot struct {
+	Child    Child
+	Epoch    uint64 // incarnations so far
+	Ready    bool
+	Failures uint64 // since the channel began
+	// GraceUsed is how much of the grace window is used; 0 while it is closed.
+	GraceUsed time.Duration
+	LastError error
+}
+
+// State is where a channel is in its life.
+type State string
+
+// The states of a channel, in the order in which it goes through them. Failed can follow each of the first four.
+const (
+	Preparing State = "preparing" // resources are created or awaited
+	Opening   State = "opening"   // children are connecting
+	Running   State = "running"   // Opened and Started were said
+	Closing   State = "closing"   // ends in order
+	ClosedNow State = "closed"
+	Failed    State = "failed" // a grace window ran out, or an error that no retry mends
+)

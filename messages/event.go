@@ -1,0 +1,146 @@
+package messages
+
+import (
+	"time"
+)
+
+// Event tells whoever subscribes what happens to a channel. It is one of the pointers to the types below. Log lines, metrics, screens and the waits of
+// tests all read this one stream. An event is immutable.
+type Event interface {
+	// Of gives what all events have.
+	Of() Head
+}
+
+// Head is what all events have: when, and of which endpoint.
+type Head struct {
+	At            time.Time
+	Channel, Name string
+}
+
+// Of implements Event.
+func (h Head) Of() Head { return h }
+
+type (
+	// StateChanged says that the channel went on in its life.
+	StateChanged struct {
+		Head
+		Was, Is State
+	}
+
+	// ChildStarted says that a new incarnation of a child was spawned.
+	ChildStarted struct {
+		Head
+		From
+	}
+
+	// ChildReady says that the incarnation can do its work. Took is the time since its start.
+	ChildReady struct {
+		Head
+		From
+		Took time.Duration
+	}
+
+	// ChildFailed says that an incarnation ended by a panic, an error, an exited goroutine, a hang or a lost connection, and was cut off.
+	ChildFailed struct {
+		Head
+		From
+		Err error
+		// Stack is where it panicked; nil for failures that the child found itself.
+		Stack []byte
+		// WasReady says that it had been ready.
+		WasReady bool
+		// Retry is when the next incarnation starts.
+		Retry time.Duration
+		// Used of Window is how much of the grace window is used.
+		Used, Window time.Duration
+	}
+
+	// GraceOpened says that a failure opened a child's grace window.
+	GraceOpened struct {
+		Head
+		Child Child
+	}
+
+	// GraceClosed says that a child has proved itself: its window is closed and its back-off reset.
+	GraceClosed struct {
+		Head
+		Child    Child
+		Used     time.Duration
+		Failures int
+	}
+
+	// GraceRanOut says that a child's window ran out: the channel fails.
+	GraceRanOut struct {
+		Head
+		Child    Child
+		Failures int
+	}
+
+	// Abandoned says that a stopped incarnation never ended: its handler does not return, and its goroutine is lost. Count is the channel's total.
+	Abandoned struct {
+		Head
+		Actor string
+		Count int
+	}
+
+	// WaitsFor says why the channel is not open yet, or not deleted yet.
+	WaitsFor struct {
+		Head
+		From
+		Reason error
+	}
+
+	// AlarmChanged says that the broker's alarm went on or off: writers wait meanwhile.
+	AlarmChanged struct {
+		Head
+		From
+		On bool
+	}
+
+	// ConfirmsStalled says that the oldest unconfirmed record has waited since then.
+	ConfirmsStalled struct {
+		Head
+		From
+		Since time.Time
+	}
+
+	// PublishedAgain says that the broker negatively acknowledged records, which are published again behind all others.
+	PublishedAgain struct {
+		Head
+		Records int
+		Err     error
+	}
+
+	// PeerChanged says that a peer appeared or that its state became another.
+	PeerChanged struct {
+		Head
+		Peer Peer
+	}
+
+	// BadStatuses says that so many messages of a status stream were no status.
+	BadStatuses struct {
+		Head
+		Count int
+		Why   error
+	}
+
+	// ChannelFailed says that the channel has failed. Err is what every waiting call got.
+	ChannelFailed struct {
+		Head
+		Err error
+	}
+
+	// UnhandledMessage says that an actor was sent a message that it does not know. It is a bug of the program.
+	UnhandledMessage struct {
+		Head
+		From
+		Message any
+	}
+
+	// StopHookFailed says that a child failed while it was being stopped. It was being replaced anyway.
+	StopHookFailed struct {
+		Head
+		Actor string
+		Err   error
+	}
+)

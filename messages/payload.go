@@ -1,0 +1,177 @@
+package messages
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// Payload is what a health check carries beside its kind: counts, metrics, entries of the user. The order is kept on the wire.
+type Payload []Entry
+
+// Entry is one entry of a payload. Value is anything that encoding/json can write.
+type Entry struct {
+	Key   string
+	Value any
+}
+
+// The keys that endpoints put into a health check's payload themselves.
+const (
+	ReceivedRecordCount = "receivedRecordCount"
+	SentRecordCount     = "sentRecordCount"
+)
+
+// Get gives the value of a key.
+func (p Payload) Get(key string) (any, bool) {
+	for _, e := range p {
+		if e.Key == key {
+			return e.Value, true
+		}
+	}
+	return nil, false
+}
+
+// MaxStatusSize is the longest status message that is read, in bytes.
+const MaxStatusSize = 1 << 20
+
+// wireStatus has the seven keys of the wire and their order.
+type wireStatus struct {
+	Channel    string          `json:"channel_name"`
+	Context    string          `json:"channel_context_name"`
+	Group      *string         `json:"channel_group_name"`
+	GroupIndex int             `json:"channel_group_index"`
+	Kind       Kind            `json:"status"`
+	Payload    json.RawMessage `json:"payload"`
+	Timestamp  json.RawMessage `json:"timestamp"`
+}
+
+// EncodeStatus gives the body of a status message: one JSON object with exactly the seven keys that pypz peers accept.
+func EncodeStatus(s *Status) ([]byte, error) {
+	w := wireStatus{Channel: s.Channel, Context: s.Context, GroupIndex: s.GroupIndex, Kind: s.Kind, Payload: json.RawMessage("null"),
+		Timestamp: strconv.AppendInt(nil, s.Timestamp, 10)}
+	if s.Group != "" {
+		w.Group = &s.Group
+	}
+	if s.Payload != nil {
+		payload, err := encodePayload(s.Payload)
+		if err != nil {
+			return nil, err
+		}
+		w.Payload = payload
+	}
+	return encodeJSON(w)
+}
+
+func encodePayload(p Payload) ([]byte, error) {
+	out := []byte{'{'}
+	for i, e := range p {
+		if i > 0 {
+			out = append(out, ',')
+		}
+		key, err := encodeJSON(e.Key)
+		if err != nil {
+			return nil, err
+		}
+		value, err := encodeJSON(e.Value)
+		if err != nil {
+			return nil, fmt.Errorf("payload entry %q: %w", e.Key, err)
+		}
+		out = append(append(append(out, key...), ':'), value...)
+	}
+	return append(out, '}'), nil
+}
+
+// encodeJSON is json.Marshal without its escapes for HTML.
+func encodeJSON(v any) ([]byte, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		return nil, err
+	}
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
+}
+
+// ErrBadStatus: a message on a status stream that is no status.
+var ErrBadStatus = errors.New("no status message")
+
+// DecodeStatus reads a status message. Group, index, payload and timestamp may be missing: none, 0, none, now.
+// The timestamp may be a number with a fraction, or a text that holds a number.
+func DecodeStatus(body []byte, now time.Time) (Status, error) {
+	if len(body) > MaxStatusSize {
+		return Status{}, fmt.Errorf("%w: %d bytes, more than %d", ErrBadStatus, len(body), MaxStatusSize)
+	}
+	if !utf8.Valid(body) {
+		return Status{}, fmt.Errorf("%w: not UTF-8", ErrBadStatus)
+	}
+	var w wireStatus
+	if err := json.Unmarshal(body, &w); err != nil {
+		return Status{}, fmt.Errorf("%w: %w", ErrBadStatus, err)
+	}
+	if w.Channel == "" || w.Context == "" {
+		return Status{}, fmt.Errorf("%w: channel_name or channel_context_name is missing", ErrBadStatus)
+	}
+	s := Status{Channel: w.Channel, Context: w.Context, GroupIndex: w.GroupIndex, Kind: w.Kind}
+	if w.Group != nil {
+		s.Group = *w.Group
+	}
+	switch w.Kind {
+	case StatusHealthCheck, StatusWaitingForSchema, StatusAcknowledged:
+	default:
+		if !w.Kind.IsState() {
+			return Status{}, fmt.Errorf("%w: unknown status %q", ErrBadStatus, w.Kind)
+		}
+	}
+	var err error
+	if s.Payload, err = decodePayload(w.Payload); err != nil {
+		return Status{}, err
+	}
+	s.Timestamp, err = decodeTimestamp(w.Timestamp, now)
+	return s, err
+}
+
+func decodePayload(raw json.RawMessage) (Payload, error) {
+	if len(raw) == 0 || string(raw) == "null" {
+		return nil, nil
+	}
+	d := json.NewDecoder(bytes.NewReader(raw))
+	d.UseNumber()
+	if t, err := d.Token(); err != nil || t != json.Delim('{') {
+		return nil, nil // pypz lets a payload be anything; only an object says something to us
+	}
+	p := Payload{}
+	for d.More() {
+		key, err := d.Token()
+		if err != nil {
+			return nil, fmt.Errorf("%w: payload: %w", ErrBadStatus, err)
+		}
+		var value any
+		if err := d.Decode(&value); err != nil {
+			return nil, fmt.Errorf("%w: payload: %w", ErrBadStatus, err)
+		}
+		name, _ := key.(string)
+		p = append(p, Entry{name, value})
+	}
+	return p, nil
+}
+
+func decodeTimestamp(raw json.RawMessage, now time.Time) (int64, error) {
+	text := strings.Trim(strings.TrimSpace(string(raw)), `"`)
+	if text == "" || text == "null" {
+		return now.UnixMilli(), nil
+	}
+	if n, err := strconv.ParseInt(text, 10, 64); err == nil {
+		return n, nil
+	}
+	f, err := strconv.ParseFloat(text, 64)
+	if err != nil || math.IsNaN(f) || math.Abs(f) >= 1<<63 {
+		return 0, fmt.Errorf("%w: timestamp %.40q", ErrBadStatus, text)
+	}
+	return int64(f), nil
+}

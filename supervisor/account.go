@@ -1,0 +1,315 @@
+package supervisor
+
+import (
+	"slices"
+	"sort"
+
+	"github.com/d2e2d648/weir/broker"
+	"github.com/d2e2d648/weir/messages"
+)
+
+// account is a writer's account of what is unconfirmed: it outlives every producer. Each record gets a sequence when it is admitted; sequences are absolute, so a
+// confirm of a dead incarnation is as true as any. A nacked record gets a new sequence, at the tail.
+type account struct {
+	limits   limits
+	next     uint64       // sequence of the next record
+	runs     []run        // in rising order; the first is not wholly settled
+	settled  broker.Marks // confirmed or given up
+	sentTo   uint64       // all below are with the current producer, or settled
+	everSent uint64       // all below have been with some producer
+	inFlight int          // records below sentTo that are not settled
+	bytes    int          // of those
+	open     int          // records that are not settled
+	finished []*write     // reused by settle
+}
+
+// limits bound what is in flight and how large a run from actor to actor is.
+type limits struct{ records, bytes, runRecords, runBytes int }
+
+// write is one Write that is under way.
+type write struct {
+	request *messages.Write
+	reply   func(*messages.Written)
+	left    int  // records that are not settled
+	given   bool // it was withdrawn: its answer is given, and what is in flight is not sent again
+	// returned marks records that came back for want of a queue and were not sent again since; nil: none.
+	returned []bool
+}
+
+// run is a run of records of one write: sequences first … first+n-1 are its records from, from+1, ….
+type run struct {
+	first uint64
+	n     int
+	of    *write
+	from  int
+}
+
+func (r *run) last() uint64 { return r.first + uint64(r.n) - 1 }
+
+// index gives the index, in its write, of a sequence of the run.
+func (r *run) index(sequence uint64) int { return r.from + int(sequence-r.first) }
+
+func (r *run) records(first, last uint64) []broker.Record {
+	i, j := r.index(first), r.index(last)+1
+	return r.of.request.Records[i:j:j]
+}
+
+func newAccount(l limits) account {
+	return account{limits: l, next: 1, settled: broker.NewMarks(1), sentTo: 1, everSent: 1}
+}
+
+// admit takes a write in, behind all others.
+func (a *account) admit(w *write) {
+	w.left = len(w.request.Records)
+	a.append(w, 0, w.left)
+}
+
+func (a *account) append(w *write, from, n int) {
+	a.runs = append(a.runs, run{a.next, n, w, from})
+	a.next += uint64(n)
+	a.open += n
+}
+
+// at gives the index of the run that holds the sequence, or of the first one behind it.
+func (a *account) at(sequence uint64) int {
+	return sort.Search(len(a.runs), func(i int) bool { return a.runs[i].last() >= sequence })
+}
+
+// take gives the next batch to publish, as far as the window allows, and counts it as sent.
+func (a *account) take() (batch broker.Batch, any bool) {
+	size := 0
+	for i := a.at(a.sentTo); i < len(a.runs); i++ {
+		r := &a.runs[i]
+		first, last, missing := a.unsent(r)
+		if !missing {
+			a.sentTo = max(a.sentTo, r.last()+1)
+			continue
+		}
+		if len(batch.Records) > 0 && first != batch.Last()+1 {
+			break
+		}
+		n, grown := a.fit(r.records(first, last), len(batch.Records), size)
+		if n == 0 {
+			break
+		}
+		size = grown
+		records := r.records(first, first+uint64(n)-1)
+		if len(batch.Records) == 0 {
+			batch = broker.Batch{First: first, Records: records} // usually all: nothing is copied
+		} else {
+			batch.Records = append(batch.Records, records...)
+		}
+		a.sent(r, first, n)
+		if first+uint64(n)-1 < last {
+			break
+		}
+	}
+	return batch, len(batch.Records) > 0
+}
+
+// unsent gives the first range of the run that is neither sent nor settled.
+func (a *account) unsent(r *run) (first, last uint64, any bool) {
+	a.settled.Missing(max(r.first, a.sentTo), r.last(), func(f, l uint64) {
+		if !any {
+			first, last, any = f, l, true
+		}
+	})
+	return first, last, any
+}
+
+// fit says how many of the records fit into the window and into the batch that has n of size bytes, and how large that is then.
+func (a *account) fit(records []broker.Record, n, size int) (fits, grown int) {
+	part := 0
+	for i := range records {
+		length := len(records[i].Body)
+		batchFull := n+i >= a.limits.runRecords || n+i > 0 && size+part+length > a.limits.runBytes
+		windowFull := a.inFlight+i >= a.limits.records || a.inFlight+i > 0 && a.bytes+part+length > a.limits.bytes
+		if batchFull || windowFull {
+			return i, size + part
+		}
+		part += length
+	}
+	return len(records), size + part
+}
+
+func (a *account) sent(r *run, first uint64, n int) {
+	last := first + uint64(n) - 1
+	a.sentTo = last + 1
+	a.everSent = max(a.everSent, a.sentTo)
+	a.inFlight += n
+	for _, rec := range r.records(first, last) {
+		a.bytes += len(rec.Body)
+	}
+	if r.of.returned != nil {
+		clear(r.of.returned[r.index(first) : r.index(last)+1])
+	}
+}
+
+// confirmed takes in that the broker has first to last, and gives the writes that are done by that. The slice is valid until the next call.
+func (a *account) confirmed(first, last uint64) []*write {
+	a.finished = a.finished[:0]
+	a.settle(first, last, func(r *run, f, l uint64) {
+		w := r.of
+		w.left -= int(l - f + 1)
+		if w.left == 0 && !w.given {
+			w.given = true
+			a.finished = append(a.finished, w)
+		}
+	})
+	return a.finished
+}
+
+// nacked admits the records again, at the tail; how many.
+func (a *account) nacked(first, last uint64) (again int) {
+	var back []run
+	a.settle(first, last, func(r *run, f, l uint64) {
+		if !r.of.given {
+			back = append(back, run{n: int(l - f + 1), of: r.of, from: r.index(f)})
+		}
+	})
+	for _, r := range back {
+		a.append(r.of, r.from, r.n)
+		again += r.n
+	}
+	return again
+}
+
+// cameBack takes in that records were returned for want of a queue. They stay open: the next producer publishes them again.
+func (a *account) cameBack(first, last uint64) {
+	for i := a.at(first); i < len(a.runs) && a.runs[i].first <= last; i++ {
+		r := &a.runs[i]
+		if r.of.returned == nil {
+			r.of.returned = make([]bool, len(r.of.request.Records))
+		}
+		for s := max(first, r.first); s <= min(last, r.last()); s++ {
+			r.of.returned[r.index(s)] = true
+		}
+	}
+}
+
+// settle settles what of first to last is open, and calls f for each run's part of it.
+func (a *account) settle(first, last uint64, f func(r *run, first, last uint64)) {
+	last = min(last, a.next-1)
+	if last < first {
+		return
+	}
+	a.settled.Missing(first, last, func(first, last uint64) {
+		for i := a.at(first); i < len(a.runs) && a.runs[i].first <= last; i++ {
+			r := &a.runs[i]
+			from, to := max(first, r.first), min(last, r.last())
+			a.uncount(r, from, to)
+			f(r, from, to)
+		}
+	})
+	a.settled.Add(first, last)
+	a.drop()
+}
+
+func (a *account) uncount(r *run, first, last uint64) {
+	a.open -= int(last - first + 1)
+	if first >= a.sentTo {
+		return
+	}
+	last = min(last, a.sentTo-1)
+	a.inFlight -= int(last - first + 1)
+	for _, rec := range r.records(first, last) {
+		a.bytes -= len(rec.Body)
+	}
+}
+
+// drop forgets the runs that are wholly settled.
+func (a *account) drop() {
+	k := 0
+	for k < len(a.runs) && a.runs[k].last() < a.settled.Low() {
+		a.runs[k] = run{}
+		k++
+	}
+	if a.runs = a.runs[k:]; len(a.runs) == 0 {
+		a.runs = nil
+	}
+	a.sentTo = max(a.sentTo, a.settled.Low())
+}
+
+// rewind makes everything that is not settled unsent: the producer has ended. What was withdrawn is not sent again.
+func (a *account) rewind() {
+	for i := 0; i < len(a.runs); {
+		if r := a.runs[i]; r.of.given && !a.wholly(&r) {
+			a.settle(r.first, r.last(), func(*run, uint64, uint64) {})
+			i = 0 // the front may have gone
+			continue
+		}
+		i++
+	}
+	a.sentTo, a.inFlight, a.bytes = a.settled.Low(), 0, 0
+}
+
+func (a *account) wholly(r *run) bool {
+	missing := false
+	a.settled.Missing(r.first, r.last(), func(uint64, uint64) { missing = true })
+	return !missing
+}
+
+// withdraw ends a write: the outcomes of its records, or nil when it has ended already. What was never sent will not be.
+func (a *account) withdraw(request *messages.Write) (*write, []messages.Outcome) {
+	i := slices.IndexFunc(a.runs, func(r run) bool { return r.of.request == request && !r.of.given })
+	if i < 0 {
+		return nil, nil
+	}
+	w := a.runs[i].of
+	outcomes := a.outcomes(w)
+	w.given = true
+	a.settleUnsent(w)
+	return w, outcomes
+}
+
+// settleUnsent gives up what of a write is not with a producer now.
+func (a *account) settleUnsent(w *write) {
+	for i := len(a.runs) - 1; i >= 0; i-- {
+		if r := a.runs[i]; r.of == w && r.last() >= a.sentTo {
+			a.settle(max(r.first, a.sentTo), r.last(), func(*run, uint64, uint64) {})
+			i = min(i, len(a.runs))
+		}
+	}
+}
+
+// outcomes says of each record of a write what is known of it now.
+func (a *account) outcomes(w *write) []messages.Outcome {
+	out := make([]messages.Outcome, len(w.request.Records))
+	for i := range out {
+		out[i] = messages.ConfirmedByBroker
+	}
+	for i := range a.runs {
+		r := &a.runs[i]
+		if r.of != w {
+			continue
+		}
+		a.settled.Missing(r.first, r.last(), func(first, last uint64) {
+			for s := first; s <= last; s++ {
+				out[r.index(s)] = a.outcome(r, s)
+			}
+		})
+	}
+	return out
+}
+
+func (a *account) outcome(r *run, sequence uint64) messages.Outcome {
+	switch {
+	case r.of.returned != nil && r.of.returned[r.index(sequence)]:
+		return messages.Unroutable
+	case sequence < a.everSent:
+		return messages.Unknown
+	}
+	return messages.NotSent
+}
+
+// giveUp empties the account and calls f for each write that has no answer yet, in their order, with the outcomes of its records.
+func (a *account) giveUp(f func(*write, []messages.Outcome)) {
+	for i := range a.runs {
+		if w := a.runs[i].of; !w.given {
+			f(w, a.outcomes(w))
+			w.given = true
+		}
+	}
+	a.settled.Add(0, a.next-1)
+	a.runs, a.open, a.inFlight, a.bytes, a.sentTo = nil, 0, 0, 0, a.next
+}

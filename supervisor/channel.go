@@ -1,0 +1,510 @@
+package supervisor
+
+import (
+	"errors"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/d2e2d648/weir/actors"
+	"github.com/d2e2d648/weir/broker"
+	"github.com/d2e2d648/weir/messages"
+)
+
+// channel is what a reading and a writing supervisor have in common: the life cycle, the children and their replacement, statuses, peers, events.
+//
+//	Preparing   the topology actor creates or awaits resources; all other children are down
+//	Opening     all children are up, not all were ready yet
+//	Running     Opened, a health check and Started were said; waiting Opens are answered
+//	Closing     see closing.go
+//	ClosedNow   everything is cut off, the supervisor stops
+//	Failed      everything is cut off, every call gets the ChannelError; last words may still be under way
+type channel struct {
+	cfg   *Config
+	env   *actors.Env
+	half  half
+	state messages.State
+	err   error // of a failed channel: a *ChannelError
+	begun bool  // resources were there once, children were started
+	spoke bool  // peers were told Opened and Started
+
+	topology, data, statusProducer, statusConsumer, ticker, metrics *child
+	all                                                             []*child // in the order in which they are started
+
+	outbox     outbox
+	peers      peers
+	statusNext uint64 // where to go on in the peers' stream
+	cycles     cycles
+	measuring  bool // a health check waits for its metrics
+	abandoned  int
+	opens      []*messages.Open
+	awaits     []*messages.AwaitPeers
+	closing    closing
+}
+
+// half is what differs between the two ends. Its methods run in the supervisor.
+type half interface {
+	// side gives the streams: where this side publishes its statuses, and where it hears its peers.
+	streams(*actors.Resources) (own, peers string)
+	// newData makes an incarnation of the data child.
+	newData(in actors.Incarnation) actor.Actor
+	// dataReady: the data child can work from now on. dataLost: its incarnation has ended.
+	dataReady(ctx actor.Context)
+	dataLost()
+	// intakeStopped: the channel closes; requests that nothing was done for are refused.
+	intakeStopped()
+	// drained says whether nothing is under way that a close waits for; left notes what is.
+	drained() bool
+	left(*CloseError)
+	// released: the channel has ended; whoever waits gets the error.
+	released(err error)
+	// payload is what a health check counts; nil values are left out.
+	payload() messages.Payload
+	metricNames() [4]string
+	snapshot(*messages.Snapshot)
+}
+
+func (c *channel) init(cfg *Config, h half, dataPart messages.Child) {
+	c.cfg, c.env, c.half, c.state = cfg, cfg.Env, h, messages.Preparing
+	c.peers = newPeers(cfg.Channel+"@"+cfg.Name, cfg.PeerTimeout, cfg.HealthInterval)
+	c.topology = c.child(messages.Topology, c.newTopology)
+	c.data = c.child(dataPart, h.newData)
+	if cfg.NoStatus {
+		return
+	}
+	own, others := h.streams(cfg.Resources)
+	c.statusConsumer = c.child(messages.StatusConsumer, func(in actors.Incarnation) actor.Actor {
+		return actors.NewStatusConsumer(in, others, c.statusNext)
+	})
+	c.statusProducer = c.child(messages.StatusProducer, func(in actors.Incarnation) actor.Actor {
+		return actors.NewStatusProducer(in, own, "")
+	})
+	c.ticker = c.child(messages.HealthTicker, func(in actors.Incarnation) actor.Actor {
+		return actors.NewHealthTicker(in, cfg.HealthInterval)
+	})
+	c.metrics = c.child(messages.MetricsAggregator, func(in actors.Incarnation) actor.Actor {
+		return actors.NewMetricsAggregator(in)
+	})
+}
+
+func (c *channel) child(part messages.Child, spawn func(actors.Incarnation) actor.Actor) *child {
+	k := &child{part: part, owner: c, spawn: spawn, grace: grace{window: c.cfg.GraceWindow}}
+	c.all = append(c.all, k)
+	return k
+}
+
+func (c *channel) newTopology(in actors.Incarnation) actor.Actor {
+	task := actors.AwaitResources
+	switch {
+	case c.closing.deleting:
+		task = actors.DeleteResources
+	case c.cfg.Create:
+		task = actors.CreateResources
+	}
+	return actors.NewTopologyActor(in, task, c.cfg.Resources)
+}
+
+// receive handles what both ends handle alike.
+func (c *channel) receive(ctx actor.Context) {
+	switch m := ctx.Message().(type) {
+	case *messages.Pong:
+		c.onPong(m)
+	case *watchdog:
+		c.onWatchdog(ctx, m)
+	case *messages.Ready:
+		c.onReady(ctx, m)
+	case *messages.NotYet:
+		c.onNotYet(m)
+	case *messages.Finished:
+		c.onFinished(ctx, m)
+	case *messages.StatusSent:
+		c.onStatusSent(ctx, m)
+	case *messages.PeersSaid:
+		c.onPeersSaid(ctx, m)
+	case *messages.Tick:
+		c.onTick(ctx, m)
+	case *messages.Measured:
+		c.onMeasured(ctx, m)
+	case *childFailed:
+		c.onChildFailed(ctx, m)
+	case *respawn:
+		c.onRespawn(ctx, m)
+	case *proven:
+		c.onProven(m)
+	case *reap:
+		c.onReap(ctx, m)
+	case *messages.StopFailed:
+		c.onStopFailed(ctx, m)
+	case *messages.Unhandled:
+		c.emit(&messages.UnhandledMessage{Head: c.head(), From: m.From, Message: m.Message})
+	case *messages.Open:
+		c.onOpen(ctx, m)
+	case *messages.AwaitPeers:
+		c.onAwaitPeers(ctx, m)
+	case *messages.Inspect:
+		c.onInspect(ctx, m)
+	case *messages.Close:
+		c.onClose(ctx, m)
+	case *closeDeadline:
+		c.onCloseDeadline(ctx)
+	case *lookAgain:
+		c.advance(ctx)
+	case *lastWords:
+		c.onLastWords(ctx)
+	case *actor.Started:
+		c.onStarted(ctx)
+	case *actor.Stopping:
+		c.onStopping(ctx)
+	case *actor.Stopped:
+		c.cfg.Stopped()
+	case *actor.Terminated:
+	default:
+		c.emit(&messages.UnhandledMessage{Head: c.head(), Message: m})
+	}
+}
+
+func (c *channel) now() time.Time { return c.env.Clock.Now() }
+func (c *channel) head() messages.Head {
+	return messages.Head{At: c.now(), Channel: c.cfg.Channel, Name: c.cfg.Name}
+}
+func (c *channel) emit(e messages.Event) { c.cfg.Events(e) }
+func (c *channel) over() bool            { return c.state == messages.ClosedNow || c.state == messages.Failed }
+func (c *channel) become(is messages.State) {
+	was := c.state
+	c.state = is
+	c.emit(&messages.StateChanged{Head: c.head(), Was: was, Is: is})
+}
+
+func (c *channel) find(part messages.Child) *child {
+	for _, k := range c.all {
+		if k.part == part {
+			return k
+		}
+	}
+	return nil
+}
+
+// current gives the child that a message comes from, or nil when it is stale.
+func (c *channel) current(f messages.From) *child {
+	if k := c.find(f.Child); k != nil && k.is(f) {
+		return k
+	}
+	return nil
+}
+
+func (c *channel) onStarted(ctx actor.Context) {
+	c.emit(&messages.StateChanged{Head: c.head(), Is: c.state})
+	c.topology.start(ctx)
+}
+
+func (c *channel) onPong(m *messages.Pong) {
+	if k := c.current(m.From); k != nil {
+		k.pongs = m.N
+	}
+}
+
+func (c *channel) onWatchdog(ctx actor.Context, m *watchdog) {
+	if k := c.current(m.From); k != nil && k.look(ctx) {
+		c.replace(ctx, k, &actors.Failure{Err: ErrHung})
+	}
+}
+
+func (c *channel) onProven(m *proven) {
+	if k := c.current(m.From); k != nil {
+		k.proved()
+	}
+}
+
+func (c *channel) onReady(ctx actor.Context, m *messages.Ready) {
+	k := c.current(m.From)
+	if k == nil {
+		return
+	}
+	k.becameReady(ctx)
+	switch k {
+	case c.topology:
+		c.onResources(ctx)
+	case c.data:
+		c.half.dataReady(ctx)
+	case c.statusProducer:
+		c.sendStatuses(ctx)
+	case c.statusConsumer:
+		c.peers.listen(c.now())
+	}
+	c.open(ctx)
+}
+
+// onResources: everything that the channel needs is there.
+func (c *channel) onResources(ctx actor.Context) {
+	c.topology.proved()
+	c.topology.end(ctx)
+	first := !c.begun
+	c.begun = true
+	if c.state == messages.Preparing {
+		c.become(messages.Opening)
+	}
+	for _, k := range c.all[1:] {
+		if first || k.waiting {
+			k.start(ctx)
+		}
+	}
+}
+
+// open goes from Opening to Running when every child is ready.
+func (c *channel) open(ctx actor.Context) {
+	if c.state != messages.Opening {
+		return
+	}
+	for _, k := range c.all[1:] {
+		if !k.ready {
+			return
+		}
+	}
+	c.become(messages.Running)
+	c.spoke = true
+	c.say(ctx, messages.StatusOpened, nil)
+	c.say(ctx, messages.StatusHealthCheck, c.healthPayload(nil))
+	c.say(ctx, messages.StatusStarted, nil)
+	for _, m := range c.opens {
+		answer(ctx, m.Done, &messages.Opened{})
+	}
+	c.opens = nil
+}
+
+func (c *channel) onNotYet(m *messages.NotYet) {
+	if c.current(m.From) == nil {
+		return
+	}
+	c.emit(&messages.WaitsFor{Head: c.head(), From: m.From, Reason: m.Reason})
+	c.closing.notYet = m.Reason
+	for _, open := range c.opens {
+		notYet(open.NotYet, m.Reason)
+	}
+}
+
+func notYet(f func(error), reason error) {
+	if f != nil {
+		f(reason)
+	}
+}
+
+// answer answers a request: by its Done, or by a message to its sender.
+func answer[T any](ctx actor.Context, done func(*T), reply *T) {
+	replyTo(ctx, done)(reply)
+}
+
+// replyTo gives the way to answer a request, now or later.
+func replyTo[T any](ctx actor.Context, done func(*T)) func(*T) {
+	if done != nil {
+		return done
+	}
+	sender := ctx.Sender()
+	if sender == nil {
+		return func(*T) {}
+	}
+	root := ctx.ActorSystem().Root
+	return func(reply *T) { root.Send(sender, reply) }
+}
+
+func (c *channel) onOpen(ctx actor.Context, m *messages.Open) {
+	reply := replyTo(ctx, m.Done)
+	switch {
+	case c.over() || c.state == messages.Closing:
+		reply(&messages.Opened{Err: c.refusal()})
+	case c.state == messages.Running:
+		reply(&messages.Opened{})
+	default:
+		c.opens = append(c.opens, &messages.Open{NotYet: m.NotYet, Done: reply})
+		for _, k := range c.all { // what has been in the way so far
+			if k.cause != nil {
+				notYet(m.NotYet, k.cause)
+			}
+		}
+	}
+}
+
+// refusal is what a request gets that comes too late.
+func (c *channel) refusal() error {
+	if c.err != nil {
+		return c.err
+	}
+	return ErrClosed
+}
+
+func (c *channel) onInspect(ctx actor.Context, m *messages.Inspect) {
+	now := c.now()
+	s := &messages.Snapshot{Channel: c.cfg.Channel, Name: c.cfg.Name, State: c.state, Err: c.err, Peers: c.peers.snapshot(now)}
+	for _, k := range c.all {
+		s.Children = append(s.Children, k.snapshot(now))
+	}
+	c.half.snapshot(s)
+	answer(ctx, m.Done, s)
+}
+
+// childFailed is a child's failure, as protoactor told it. It comes as a message, so that what the child said before is heard first and one guard
+// stands around everything that the supervisor does.
+type childFailed struct {
+	pid    *actor.PID
+	reason any
+}
+
+// HandleFailure makes the supervisor its children's strategy. Never Restart: a restart keeps a dead incarnation's session through the back-off.
+func (c *channel) HandleFailure(_ *actor.ActorSystem, sup actor.Supervisor, pid *actor.PID, _ *actor.RestartStatistics, reason, _ any) {
+	ctx := sup.(actor.Context)
+	ctx.Send(ctx.Self(), &childFailed{pid, reason})
+}
+
+func (c *channel) onChildFailed(ctx actor.Context, m *childFailed) {
+	for _, k := range c.all {
+		if k.pid != nil && k.pid.Id == m.pid.Id {
+			c.replace(ctx, k, actors.AsFailure(m.reason))
+			return
+		}
+	}
+	ctx.Stop(m.pid) // cut off already; reap sees to it
+}
+
+// replace cuts an incarnation off. The next one starts after the back-off, or the channel fails.
+func (c *channel) replace(ctx actor.Context, k *child, failure *actors.Failure) {
+	err := k.failed(ctx, failure)
+	c.lost(k)
+	if err != nil {
+		c.fail(ctx, err)
+		return
+	}
+	for _, open := range c.opens {
+		notYet(open.NotYet, failure.Err)
+	}
+	c.advance(ctx)
+}
+
+// lost takes in that a child's incarnation is gone.
+func (c *channel) lost(k *child) {
+	switch k {
+	case c.data:
+		c.half.dataLost()
+		c.closing.dataLost = true
+	case c.statusProducer:
+		c.outbox.rewind()
+	case c.metrics:
+		c.measuring = false
+	}
+}
+
+func (c *channel) onRespawn(ctx actor.Context, m *respawn) {
+	k := c.find(m.Child)
+	switch {
+	case k == nil || k.pid != nil || k.epoch != m.Epoch || c.over() || c.closing.finishing(k, c):
+	case k != c.topology && c.cfg.Create && errors.Is(k.cause, broker.ErrNotFound):
+		k.waiting = true // what it needs was deleted: it is declared again first
+		if c.topology.pid == nil && c.topology.retry == nil {
+			c.topology.start(ctx)
+		}
+	default:
+		k.start(ctx)
+	}
+}
+
+func (c *channel) onReap(ctx actor.Context, m *reap) {
+	if giveUp(ctx, m.pid) {
+		c.abandoned++
+		c.emit(&messages.Abandoned{Head: c.head(), Actor: m.pid.Id, Count: c.abandoned})
+	}
+}
+
+func (c *channel) onStopFailed(ctx actor.Context, m *messages.StopFailed) {
+	c.emit(&messages.StopHookFailed{Head: c.head(), Actor: m.Who, Err: m.Err})
+	if m.Lost { // its goroutine has exited, so nothing is left behind; but it will never say that it stopped
+		giveUp(ctx, actor.NewPID(ctx.Self().Address, m.Who))
+	}
+}
+
+// fail ends the channel: every call gets the error, children are cut off, resources stay. Peers are told where that can be.
+func (c *channel) fail(ctx actor.Context, err error) {
+	if c.over() {
+		return
+	}
+	c.err = err
+	c.become(messages.Failed)
+	c.emit(&messages.ChannelFailed{Head: c.head(), Err: err})
+	for _, k := range c.all {
+		if k != c.statusProducer {
+			k.end(ctx)
+		}
+	}
+	c.half.released(err)
+	c.answerAll(err)
+	if c.closing.asked() {
+		c.finish(ctx, err)
+		return
+	}
+	if k := c.statusProducer; c.spoke && k != nil && k.ready {
+		for _, kind := range []messages.Kind{messages.StatusError, messages.StatusStopped, messages.StatusClosed} {
+			c.say(ctx, kind, nil)
+		}
+		c.env.After(ctx.ActorSystem(), lastWordsWithin, ctx.Self(), &lastWords{})
+		return
+	}
+	c.endAll(ctx)
+}
+
+// lastWordsWithin is how long a failed channel tries to tell its peers.
+const lastWordsWithin = 2 * time.Second
+
+// lastWords is due when a failed channel stops trying to tell its peers.
+type lastWords struct{}
+
+// IgnoreDeadLetterLogging: the supervisor may have stopped before.
+func (*lastWords) IgnoreDeadLetterLogging() {}
+
+func (c *channel) onLastWords(ctx actor.Context) {
+	if c.over() {
+		c.endAll(ctx)
+	}
+}
+
+func (c *channel) endAll(ctx actor.Context) {
+	for _, k := range c.all {
+		k.end(ctx)
+	}
+}
+
+// answerAll answers whoever waits for the channel to open or for peers.
+func (c *channel) answerAll(err error) {
+	for _, m := range c.opens {
+		m.Done(&messages.Opened{Err: err})
+	}
+	for _, m := range c.awaits {
+		m.Done(&messages.Opened{Err: err})
+	}
+	c.opens, c.awaits = nil, nil
+}
+
+// onStopping: whoever owns the supervisor stops it. Nothing is flushed, everything at the broker ends now.
+func (c *channel) onStopping(ctx actor.Context) {
+	c.endAll(ctx)
+	stop(&c.closing.deadline)
+	stop(&c.closing.look)
+	if !c.over() {
+		c.become(messages.ClosedNow)
+	}
+	err := c.refusal()
+	c.half.released(err)
+	c.answerAll(err)
+	c.closing.answer(err)
+}
+
+// Crashed implements actors.Crasher: the supervisor itself has failed. What is at the broker survives, the accounts do not.
+func (c *channel) Crashed(_ actor.ReceiverContext, failure *actors.Failure) {
+	for _, k := range c.all {
+		if k.lease != nil {
+			k.lease.Abort()
+		}
+	}
+	c.err = &ChannelError{Channel: c.cfg.Channel, Name: c.cfg.Name, Child: "supervisor", Failures: 1, Since: c.now(), Permanent: true, Cause: failure.Err}
+	c.state = messages.Failed
+	c.emit(&messages.ChannelFailed{Head: c.head(), Err: c.err})
+	c.half.released(c.err)
+	c.answerAll(c.err)
+	c.closing.answer(c.err)
+}

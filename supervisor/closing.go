@@ -1,0 +1,189 @@
+package supervisor
+
+import (
+	"fmt"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/d2e2d648/weir/actors"
+	"github.com/d2e2d648/weir/messages"
+)
+
+// closing is how a channel ends in order:
+//
+//	draining   intake is stopped; a writer waits for its confirms
+//	flushing   the data session ends in order, which makes acknowledgements certain; a last health check, Stopped and Closed are sent
+//	deleting   where that was asked for: peers are awaited, then the topology actor deletes
+//
+// A deadline ends it wherever it is; the answer says what was left.
+type closing struct {
+	phase    closePhase
+	waiting  []func(*messages.Closed)
+	deadline actors.Timer
+	look     actors.Timer // looks again for peers that have gone
+	delete   bool
+	force    bool
+	dataLost bool // the data child's incarnation ended while it was flushing
+	dataDone bool // its session ended in order, or there was none
+	deleting bool // the topology actor deletes
+	notYet   error
+}
+
+type closePhase int
+
+const (
+	notClosing closePhase = iota
+	draining
+	flushing
+	deleting
+)
+
+type (
+	// closeDeadline ends a close.
+	closeDeadline struct{}
+	// lookAgain looks whether a close can go on.
+	lookAgain struct{}
+)
+
+// IgnoreDeadLetterLogging: the supervisor may have stopped before.
+func (*closeDeadline) IgnoreDeadLetterLogging() {}
+
+// IgnoreDeadLetterLogging, see closeDeadline.
+func (*lookAgain) IgnoreDeadLetterLogging() {}
+
+func (cl *closing) asked() bool { return len(cl.waiting) > 0 }
+
+func (cl *closing) answer(err error) {
+	for _, reply := range cl.waiting {
+		reply(&messages.Closed{Err: err})
+	}
+	cl.waiting = nil
+}
+
+// finishing says whether a child that is down must stay down: what it was for is over.
+func (cl *closing) finishing(k *child, c *channel) bool {
+	return cl.phase == deleting && k != c.topology && k != c.statusConsumer && k != c.ticker || cl.phase == flushing && k == c.data || cl.deleting && k != c.topology
+}
+
+func (c *channel) onClose(ctx actor.Context, m *messages.Close) {
+	c.closing.waiting = append(c.closing.waiting, replyTo(ctx, m.Done))
+	c.closing.delete = c.closing.delete || m.Delete
+	c.closing.force = c.closing.force || m.Force
+	if c.over() {
+		c.finish(ctx, c.err)
+		return
+	}
+	if c.closing.phase != notClosing {
+		return
+	}
+	c.become(messages.Closing)
+	c.half.intakeStopped()
+	c.answerAll(ErrClosed)
+	timeout := m.Timeout
+	if timeout <= 0 {
+		timeout = DefaultCloseTimeout
+	}
+	c.closing.deadline = c.env.After(ctx.ActorSystem(), timeout, ctx.Self(), &closeDeadline{})
+	c.closing.phase = draining
+	c.advance(ctx)
+}
+
+// advance goes on with a close as far as it can.
+func (c *channel) advance(ctx actor.Context) {
+	if c.state != messages.Closing {
+		return
+	}
+	if c.closing.phase == draining && c.half.drained() {
+		c.flush(ctx)
+	}
+	if c.closing.phase == flushing && c.closing.dataLost {
+		c.closing.dataDone = true // whatever it had is unsettled now, and will be delivered again
+	}
+	if c.closing.phase == flushing && c.closing.dataDone && len(c.outbox.entries) == 0 {
+		if !c.closing.delete {
+			c.finish(ctx, nil)
+			return
+		}
+		c.closing.phase = deleting
+	}
+	if c.closing.phase == deleting && !c.closing.deleting {
+		c.deleteWhenAlone(ctx)
+	}
+}
+
+func (c *channel) flush(ctx actor.Context) {
+	c.closing.phase, c.closing.dataLost = flushing, false
+	if c.data.ready {
+		ctx.Send(c.data.pid, &messages.Finish{Epoch: c.data.epoch})
+	} else {
+		c.closing.dataDone = true
+		c.data.end(ctx)
+	}
+	if !c.spoke {
+		return // nobody knows of us
+	}
+	c.say(ctx, messages.StatusHealthCheck, c.healthPayload(nil))
+	c.say(ctx, messages.StatusStopped, nil)
+	c.say(ctx, messages.StatusClosed, nil)
+}
+
+func (c *channel) onFinished(ctx actor.Context, m *messages.Finished) {
+	k := c.current(m.From)
+	switch {
+	case k == nil:
+	case k == c.data:
+		c.closing.dataDone = true
+		c.data.end(ctx)
+		c.advance(ctx)
+	case k == c.topology:
+		c.finish(ctx, nil)
+	}
+}
+
+// deleteWhenAlone deletes when no peer is open: streams go at once, also under live consumers, and a peer that loses its stream is deaf from then on.
+func (c *channel) deleteWhenAlone(ctx actor.Context) {
+	name, any := c.peers.open(c.now())
+	if any && !c.closing.force && c.statusConsumer != nil {
+		c.closing.notYet = fmt.Errorf("peer %s is open", name)
+		c.emit(&messages.WaitsFor{Head: c.head(), Reason: c.closing.notYet})
+		stop(&c.closing.look)
+		c.closing.look = c.env.After(ctx.ActorSystem(), c.cfg.HealthInterval, ctx.Self(), &lookAgain{})
+		return
+	}
+	c.closing.deleting = true
+	c.endAll(ctx) // nobody of us uses what is to be deleted
+	c.topology.start(ctx)
+}
+
+func (c *channel) onCloseDeadline(ctx actor.Context) {
+	if c.state != messages.Closing {
+		return
+	}
+	left := &CloseError{Channel: c.cfg.Channel, Name: c.cfg.Name, Unsent: len(c.outbox.entries), Uncertain: c.closing.phase < deleting && !c.closing.dataDone}
+	c.half.left(left)
+	if c.closing.delete {
+		left.NotDeleted = c.closing.notYet
+		if left.NotDeleted == nil {
+			left.NotDeleted = fmt.Errorf("not begun within the time that Close had")
+		}
+	}
+	for _, k := range c.all {
+		if k.cause != nil && !k.ready && left.Cause == nil {
+			left.Cause = k.cause
+		}
+	}
+	c.finish(ctx, left)
+}
+
+// finish cuts everything off, answers and stops.
+func (c *channel) finish(ctx actor.Context, err error) {
+	stop(&c.closing.deadline)
+	stop(&c.closing.look)
+	c.endAll(ctx)
+	if c.state != messages.Failed {
+		c.become(messages.ClosedNow)
+	}
+	c.half.released(c.refusal())
+	c.closing.answer(err)
+	ctx.Stop(ctx.Self())
+}

@@ -1,0 +1,188 @@
+package supervisor
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/d2e2d648/weir/actors"
+	"github.com/d2e2d648/weir/broker"
+	"github.com/d2e2d648/weir/messages"
+)
+
+// Defaults of Config.
+const (
+	DefaultGraceWindow    = 60 * time.Second
+	DefaultHealthInterval = 2 * time.Second
+	DefaultPeerTimeout    = 120 * time.Second
+	DefaultWindow         = 1000
+	DefaultWindowBytes    = 16 << 20
+	DefaultPoll           = 100
+	DefaultCloseTimeout   = 10 * time.Second
+
+	runRecords    = 256
+	runBytes      = 1 << 20
+	maxPrefetch   = 65535
+	deliveryLimit = 100
+	deadRecords   = 100_000
+	deadAge       = 7 * 24 * time.Hour
+)
+
+// Config describes one end of a channel. The zero value of a field gives its default; Channel, Name, Port and Env must be set.
+// It must not be changed while the channel lives.
+type Config struct {
+	// Channel is the channel's name, Name the endpoint's. No two endpoints of a channel, whatever their side, may have the same.
+	// Neither may be empty, contain '@' or be longer than 200 bytes.
+	Channel, Name string
+	// Port is the broker.
+	Port broker.Port
+	// Env is what the actors run in.
+	Env *actors.Env
+	// Events, if set, is told everything that happens. It is called by the supervisor, one event at a time, and must not block.
+	Events func(messages.Event)
+	// Stopped, if set, is called once, when the supervisor has stopped: what is sent to it later is never answered.
+	Stopped func()
+
+	// Group is the replication group, for readers; "" for none. GroupIndex 0 is the principal, which creates and deletes what the group uses.
+	Group      string
+	GroupIndex int
+	// GroupSize is how many members the group has; at least 1.
+	GroupSize int
+	// FanOut gives each member of the reading group a queue of its own: all get every record. Otherwise they share the load.
+	FanOut bool
+
+	// Create lets this endpoint declare the channel's resources; otherwise it waits for them. (A reader's group lets only the principal declare.)
+	Create bool
+	// Compat declares resources exactly as pypz does, and nothing else: a classic queue without limits or dead letters.
+	Compat bool
+	// Ordered promises the order of first deliveries over incidents, too: one consumer is active at a time. A queue that is declared so, or is consumed exclusively where another declares it.
+	Ordered bool
+	// NoStatus leaves out the status streams: peers do not see this endpoint, nor it them.
+	NoStatus bool
+	// NoMetrics leaves the metrics out of the health checks.
+	NoMetrics bool
+	// Resources overrides the names and options that are derived from the channel's name.
+	Resources *actors.Resources
+
+	// GraceWindow is how long failures of a child may go on until the channel fails; 60 s, or Forever.
+	GraceWindow time.Duration
+	// HealthInterval is the pause between health checks; 2 s.
+	HealthInterval time.Duration
+	// PeerTimeout is how long after its last message a peer is healthy; 120 s.
+	PeerTimeout time.Duration
+
+	// Window and WindowBytes bound what a writer has unconfirmed at the broker; 1,000 records and 16 MiB. One record may be larger.
+	Window, WindowBytes int
+	// StallAfter is how long a record may be unconfirmed until that is an event; when it is as long again, the producer is replaced. 30 s.
+	StallAfter time.Duration
+
+	// Poll is the most records of one batch of a reader; 100. Prefetch is how many the broker hands out ahead, at most 65,535; 2 × Poll.
+	Poll, Prefetch int
+	// Properties asks for the properties of records, which cost an allocation each.
+	Properties bool
+}
+
+// check fills in the defaults, or says what is wrong.
+func (c *Config) check() error {
+	for _, f := range []struct{ what, name string }{{"channel name", c.Channel}, {"endpoint name", c.Name}} {
+		if err := checkName(f.what, f.name); err != nil {
+			return err
+		}
+	}
+	switch {
+	case c.Port == nil:
+		return errors.New("config: Port is missing: the broker that the channel is to use")
+	case c.Env == nil:
+		return errors.New("config: Env is missing: what the actors run in (see actors.RealEnv)")
+	case c.GroupIndex < 0 || c.GroupIndex >= max(1, c.GroupSize):
+		return fmt.Errorf("config: group index %d is not within a group of %d", c.GroupIndex, max(1, c.GroupSize))
+	case c.GroupIndex > 0 && c.Group == "":
+		return fmt.Errorf("config: group index %d without a group name", c.GroupIndex)
+	case c.Prefetch < 0 || c.Prefetch > maxPrefetch:
+		return fmt.Errorf("config: prefetch %d is not within 1 to %d", c.Prefetch, maxPrefetch)
+	}
+	for _, f := range []struct {
+		name  string
+		value int64
+	}{
+		{"grace window", int64(c.GraceWindow)}, {"health interval", int64(c.HealthInterval)}, {"peer timeout", int64(c.PeerTimeout)},
+		{"window", int64(c.Window)}, {"window bytes", int64(c.WindowBytes)}, {"stall after", int64(c.StallAfter)}, {"poll", int64(c.Poll)},
+	} {
+		if f.value < 0 {
+			return fmt.Errorf("config: %s is negative", f.name)
+		}
+	}
+	c.defaults()
+	return nil
+}
+
+func checkName(what, name string) error {
+	switch {
+	case name == "":
+		return fmt.Errorf("config: the %s is empty", what)
+	case len(name) > 200:
+		return fmt.Errorf("config: the %s has %d bytes, 200 are allowed", what, len(name))
+	case strings.Contains(name, "@"):
+		return fmt.Errorf("config: the %s %s contains '@', which separates channel and endpoint in unique names", what, strconv.Quote(name))
+	}
+	return nil
+}
+
+func (c *Config) defaults() {
+	def(&c.GroupSize, 1)
+	def(&c.GraceWindow, DefaultGraceWindow)
+	def(&c.HealthInterval, DefaultHealthInterval)
+	def(&c.PeerTimeout, DefaultPeerTimeout)
+	def(&c.Window, DefaultWindow)
+	def(&c.WindowBytes, DefaultWindowBytes)
+	def(&c.StallAfter, actors.DefaultStallAfter)
+	def(&c.Poll, DefaultPoll)
+	def(&c.Prefetch, min(2*c.Poll, maxPrefetch))
+	if c.Events == nil {
+		c.Events = func(messages.Event) {}
+	}
+	if c.Stopped == nil {
+		c.Stopped = func() {}
+	}
+	if c.Resources == nil {
+		r := c.derive()
+		c.Resources = &r
+	}
+}
+
+func def[T int | time.Duration](field *T, value T) {
+	if *field == 0 {
+		*field = value
+	}
+}
+
+func (c *Config) limits() limits {
+	return limits{records: c.Window, bytes: c.WindowBytes, runRecords: runRecords, runBytes: runBytes}
+}
+
+// derive gives the usual names and options (wire contract, "Names").
+func (c *Config) derive() actors.Resources {
+	r := actors.Resources{Exchange: c.Channel, ExchangeKind: broker.Direct, Queue: c.Channel, Queues: []string{c.Channel}}
+	if c.FanOut {
+		r.ExchangeKind = broker.Fanout
+		r.Queue = actors.DataQueue(c.Channel, c.GroupIndex)
+		r.Queues = nil
+		for i := range c.GroupSize {
+			r.Queues = append(r.Queues, actors.DataQueue(c.Channel, i))
+		}
+	}
+	if !c.NoStatus {
+		r.ReaderStatus, r.WriterStatus = c.Channel+".reader.status", c.Channel+".writer.status"
+		r.StatusOptions = broker.QueueOptions{Type: broker.Stream}
+	}
+	if c.Compat {
+		r.QueueOptions.SingleActiveConsumer = c.Ordered
+		return r
+	}
+	r.Dead = c.Channel + ".dead"
+	r.DeadOptions = broker.QueueOptions{Type: broker.Quorum, MaxLength: deadRecords, MaxAge: deadAge}
+	r.QueueOptions = broker.QueueOptions{Type: broker.Quorum, DeliveryLimit: deliveryLimit, DeadLetterTo: r.Dead, SingleActiveConsumer: c.Ordered}
+	return r
+}

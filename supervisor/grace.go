@@ -1,0 +1,59 @@
+package supervisor
+
+import (
+	"math"
+	"time"
+)
+
+// Forever is a grace window that never runs out.
+const Forever = time.Duration(math.MaxInt64)
+
+const (
+	backOffFirst = 10 * time.Millisecond
+	backOffMost  = 2 * time.Second
+	// provenAfter is how long a child must be ready to have proved itself. Success must not depend on traffic: else two interruptions of an
+	// idle channel, an hour apart, would be one long failure.
+	provenAfter = 10 * time.Second
+)
+
+// grace is one child's grace window and back-off. A failure opens the window; its clock stops while the child is ready; a proof closes it.
+type grace struct {
+	window   time.Duration
+	open     bool
+	opened   time.Time
+	used     time.Duration // up to when the clock was last stopped
+	since    time.Time     // the clock runs since; zero: it is stopped
+	failures int           // since the window was opened
+}
+
+// failed gives the longest that the next start may wait, or says that the window has run out.
+func (g *grace) failed(now time.Time) (delay time.Duration, ranOut bool) {
+	if !g.open {
+		g.open, g.opened = true, now
+	}
+	if g.since.IsZero() {
+		g.since = now
+	}
+	g.failures++
+	if g.window != Forever && g.total(now) >= g.window {
+		return 0, true
+	}
+	return min(backOffFirst<<min(g.failures-1, 16), backOffMost), false
+}
+
+// ready stops the clock.
+func (g *grace) ready(now time.Time) {
+	g.used = g.total(now)
+	g.since = time.Time{}
+}
+
+// proved closes the window and resets the back-off.
+func (g *grace) proved() { *g = grace{window: g.window} }
+
+// total is how much of the window is used.
+func (g *grace) total(now time.Time) time.Duration {
+	if g.since.IsZero() {
+		return g.used
+	}
+	return g.used + now.Sub(g.since)
+}
