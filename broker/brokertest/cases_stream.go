@@ -1,0 +1,161 @@
+package brokertest
+
+import (
+	"time"
+
+	"github.com/d2e2d648/weir/broker"
+)
+
+var streamCases = []Case{
+	{"a stream from its first record", nil, streamFirst},
+	{"a stream from its last chunk", nil, streamLast},
+	{"a stream from the next record", nil, streamNext},
+	{"a stream from nowhere begins at the next record", nil, streamNowhere},
+	{"a stream from an offset", nil, streamOffset},
+	{"a stream from a time", nil, streamTime},
+	{"a stream offset on what is no stream", nil, streamWrongType},
+	{"a stream is read by many and keeps its records", nil, streamKeeps},
+	{"acknowledging a stream gives credit", []int{12}, streamCredit},
+	{"properties in a stream", nil, streamProperties},
+}
+
+func (e *env) stream() string {
+	e.Helper()
+	return e.queue(broker.QueueOptions{Type: broker.Stream})
+}
+
+func (e *env) from(q string, o broker.StreamOffset) *consumer {
+	e.Helper()
+	return e.consumer(broker.ConsumerConfig{Queue: q, Stream: &o})
+}
+
+// offsets checks that the records' offsets count from first.
+func (c *consumer) offsets(all []delivery, first uint64) {
+	c.env.Helper()
+	for i, d := range all {
+		if d.Offset != first+uint64(i) {
+			c.env.Fatalf("%s: tag %d has offset %d, want %d", c.name, d.tag, d.Offset, first+uint64(i))
+		}
+	}
+}
+
+func streamFirst(e *env) {
+	q := e.stream()
+	p := e.to(q)
+	p.put(numbers(0, 10)...)
+	c := e.from(q, broker.StreamOffset{From: broker.FromFirst})
+	p.put(numbers(10, 5)...)
+	c.offsets(c.takes(numbers(0, 15)...), 0)
+}
+
+// Earlier records may come with the last chunk.
+func streamLast(e *env) {
+	q := e.stream()
+	p := e.to(q)
+	for i := range 5 {
+		p.put(numbers(i, 1)...)
+	}
+	c := e.from(q, broker.StreamOffset{From: broker.FromLast})
+	first := c.take(1)[0].Offset
+	if first > 4 {
+		e.Fatalf("began at offset %d, behind the last record", first)
+	}
+	c.takes(numbers(int(first)+1, 4-int(first))...)
+}
+
+func streamNext(e *env) {
+	q := e.stream()
+	p := e.to(q)
+	p.put(numbers(0, 5)...)
+	c := e.from(q, broker.StreamOffset{From: broker.FromNext})
+	p.put(numbers(5, 5)...)
+	c.offsets(c.takes(numbers(5, 5)...), 5)
+}
+
+func streamNowhere(e *env) {
+	q := e.stream()
+	p := e.to(q)
+	p.put(numbers(0, 5)...)
+	c := e.of(q)
+	p.put(numbers(5, 5)...)
+	c.offsets(c.takes(numbers(5, 5)...), 5)
+}
+
+// Offset 7 is in the middle of a batch.
+func streamOffset(e *env) {
+	q := e.stream()
+	p := e.to(q)
+	p.put(numbers(0, 5)...)
+	p.put(numbers(5, 5)...)
+	c := e.from(q, broker.StreamOffset{From: broker.FromOffset, Offset: 7})
+	c.offsets(c.takes(numbers(7, 3)...), 7)
+	p.put("marker")
+	c.takes("marker")
+}
+
+func streamTime(e *env) {
+	q := e.stream()
+	p := e.to(q)
+	p.put(numbers(0, 5)...)
+	past := e.from(q, broker.StreamOffset{From: broker.FromTime, Time: time.Now().Add(-time.Hour)})
+	past.offsets(past.takes(numbers(0, 5)...), 0)
+	future := e.from(q, broker.StreamOffset{From: broker.FromTime, Time: time.Now().Add(time.Hour)})
+	p.put(numbers(5, 1)...)
+	if first := future.take(1)[0].Offset; first < 5 {
+		future.takes(numbers(int(first)+1, 5-int(first))...) // the chunk that was the last one comes with it
+	}
+	past.takes(numbers(5, 1)...)
+}
+
+func streamWrongType(e *env) {
+	for _, typ := range []broker.QueueType{broker.Classic, broker.Quorum} {
+		q := e.queue(broker.QueueOptions{Type: typ})
+		c := e.openConsumer(e.lease, broker.ConsumerConfig{Queue: q, Stream: &broker.StreamOffset{}})
+		e.isError("Ended", expectNext[*broker.Ended](c.recorder).Err, broker.ErrWrongType)
+	}
+}
+
+func streamKeeps(e *env) {
+	q := e.stream()
+	e.to(q).put(numbers(0, 20)...)
+	for range 2 {
+		a := e.from(q, broker.StreamOffset{})
+		b := e.from(q, broker.StreamOffset{})
+		a.offsets(a.takes(numbers(0, 20)...), 0)
+		b.offsets(b.takes(numbers(0, 20)...), 0)
+		a.ack(20, true)
+		a.close()
+		method(b.port.Abort)
+	}
+}
+
+// The recorder watches that no more than Prefetch are unsettled. A reject is a credit, too.
+func streamCredit(e *env) {
+	q := e.stream()
+	e.to(q).put(numbers(0, 30)...)
+	c := e.consumer(broker.ConsumerConfig{Queue: q, Stream: &broker.StreamOffset{}, Prefetch: 5, MaxBatch: 2})
+	for i := 0; i < 30; i += 5 {
+		c.takes(numbers(i, 5)...)
+		c.ack(uint64(i+4), true)
+		if i == 10 {
+			c.reject(uint64(i+5), true)
+		} else {
+			c.ack(uint64(i+5), false)
+		}
+	}
+	c.close()
+}
+
+func streamProperties(e *env) {
+	q := e.stream()
+	p := e.publisher(broker.PublisherConfig{RoutingKey: q, AppID: "app", ContentEncoding: "avro"})
+	p.put("first", "second")
+	c := e.consumer(broker.ConsumerConfig{Queue: q, Stream: &broker.StreamOffset{}, Properties: true})
+	for _, d := range c.takes("first", "second") {
+		want := broker.Properties{AppID: "app", ContentEncoding: "avro", MessageID: []string{"1", "2"}[d.Offset]}
+		if d.Properties == nil {
+			e.Fatalf("no properties at offset %d", d.Offset)
+		}
+		e.same(*d.Properties, want)
+	}
+}

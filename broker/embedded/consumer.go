@@ -1,0 +1,136 @@
+package embedded
+
+import (
+	"fmt"
+
+	"github.com/d2e2d648/weir/broker"
+)
+
+// consumer is a consuming session, both ends of it.
+type consumer struct {
+	session
+	config broker.ConsumerConfig
+
+	told uint64 // the client's: the last tag it was told
+
+	// The broker's.
+	queue     *queue
+	lastTag   uint64
+	fresh     int       // the last so many were assigned and not told yet
+	unsettled unsettled // tags up to lastTag
+	offset    uint64    // in a stream: the next to deliver
+}
+
+// Ack is broker.Consumer's.
+func (c *consumer) Ack(tag uint64, multiple bool) {
+	c.settle(packet{kind: ack, tag: tag, flag: multiple})
+}
+
+// Reject is broker.Consumer's.
+func (c *consumer) Reject(tag uint64, requeue bool) {
+	c.settle(packet{kind: reject, tag: tag, flag: requeue})
+}
+
+func (c *consumer) settle(p packet) {
+	if !c.opened.Load() {
+		return
+	}
+	c.b.loop.Post(func() {
+		switch {
+		case !c.usable():
+		case p.tag == 0 || p.tag > c.told:
+			c.misuse(c.error(fmt.Errorf("settle tag %d of %d: %w", p.tag, c.told, broker.ErrTag)))
+		default:
+			c.send(p)
+		}
+	})
+}
+
+func (c *consumer) handOver(a arrival) {
+	if d, ok := a.event.(*broker.Delivered); ok {
+		c.told = d.Last()
+	}
+	c.session.handOver(a)
+}
+
+func (c *consumer) receive(p packet) {
+	switch p.kind {
+	case openSession:
+		if c.admit() {
+			c.register()
+		}
+	case closeSession:
+		c.end(nil)
+	case ack:
+		if p.flag {
+			c.unsettled.dropUpTo(p.tag)
+		} else {
+			c.unsettled.take(p.tag)
+		}
+		c.queue.wake()
+	case reject:
+		if m, ok := c.unsettled.take(p.tag); ok {
+			c.queue.giveBack(m, p.flag)
+		}
+		c.queue.wake()
+	}
+}
+
+func (c *consumer) register() {
+	q := c.b.queues[c.config.Queue]
+	if err := q.admits(&c.config); err != nil {
+		c.end(c.error(err))
+		return
+	}
+	c.queue = q
+	if q.log != nil {
+		c.offset = q.log.find(c.config.Stream, c.b)
+	}
+	c.b.consumers = append(c.b.consumers, c)
+	q.consumers = append(q.consumers, c)
+	c.say(&broker.Opened{})
+	q.wake()
+}
+
+func (c *consumer) forgotten() {
+	if c.queue == nil {
+		return
+	}
+	c.b.consumers = without(c.b.consumers, c)
+	c.queue.consumers = without(c.queue.consumers, c)
+	c.queue.giveAllBack(&c.unsettled)
+}
+
+// credit is how many more may be assigned to it.
+func (c *consumer) credit() int { return c.config.Prefetch - c.unsettled.n }
+
+// assign gives it a record, which is told with the next flush.
+func (c *consumer) assign(m message) {
+	c.lastTag++
+	c.unsettled.add(c.lastTag, m)
+	if c.fresh++; c.fresh == c.config.MaxBatch {
+		c.flush()
+	}
+}
+
+// flush tells what was assigned since the last.
+func (c *consumer) flush() {
+	if c.fresh == 0 {
+		return
+	}
+	records := make([]broker.Record, c.fresh)
+	for i, held := range c.unsettled.last(c.fresh) {
+		records[i] = held.message.record(c.config.Properties)
+	}
+	c.tellDelivered(records)
+	c.fresh = 0
+}
+
+func (c *consumer) tellDelivered(records []broker.Record) {
+	ownBodies(records)
+	c.say(&broker.Delivered{First: c.lastTag - uint64(len(records)) + 1, Records: records})
+}
+
+func (c *consumer) error(err error) error {
+	return fmt.Errorf("consume queue %q: %w", c.config.Queue, err)
+}
