@@ -1,0 +1,107 @@
+package rabbitmq
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"testing"
+	"time"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+
+	"github.com/d2e2d648/weir/broker"
+)
+
+func TestChannelKind(t *testing.T) {
+	for _, test := range []struct {
+		code   uint16
+		method uint32
+		want   error
+	}{
+		{404, basicPublish, broker.ErrNotFound},
+		{404, basicConsume, broker.ErrNotFound},
+		{404, queueBind, broker.ErrNotFound},
+		{403, basicPublish, broker.ErrPermission},
+		{403, queueDeclare, broker.ErrPermission},
+		{405, queueDeclare, broker.ErrRefused},
+		{506, queueDeclare, broker.ErrRefused},
+		{406, queueDeclare, broker.ErrWrongType},
+		{406, exchangeDeclare, broker.ErrWrongType},
+		{406, basicConsume, broker.ErrWrongType},
+		{406, queueDelete, broker.ErrInUse},
+		{406, exchangeDelete, broker.ErrInUse},
+		{406, basicPublish, broker.ErrRefused},
+		{406, basicAck, broker.ErrUnavailable}, // an unknown tag
+		{406, 0, broker.ErrUnavailable},        // a consumer that took too long
+		{541, 0, broker.ErrUnavailable},
+	} {
+		if got := channelKind(test.code, test.method); got != test.want {
+			t.Errorf("%d to %d.%d is %v, want %v", test.code, test.method>>16, test.method&0xFFFF, got, test.want)
+		}
+	}
+}
+
+func TestDialKind(t *testing.T) {
+	for _, test := range []struct {
+		err  error
+		want error
+		told bool
+	}{
+		{&amqp.Error{Code: 403, Server: true}, broker.ErrPermission, true},
+		{&amqp.Error{Code: 530, Server: true}, broker.ErrRefused, true},
+		{&amqp.Error{Code: 320, Server: true}, broker.ErrUnavailable, false},
+		{&amqp.Error{Code: 541, Server: true}, broker.ErrUnavailable, false},
+		{amqp.ErrCredentials, broker.ErrUnavailable, false}, // amqp091's own guess
+		{io.EOF, broker.ErrUnavailable, false},
+		{fmt.Errorf("TLS: %w", &tls.CertificateVerificationError{Err: errors.New("unknown authority")}), broker.ErrPermission, true},
+		{fmt.Errorf("ask for credentials: %w", broker.ErrPermission), broker.ErrPermission, true},
+		{fmt.Errorf("ask for credentials: %w", io.EOF), broker.ErrUnavailable, false},
+	} {
+		if got, told := dialKind(failure("connect", test.want, test.err)); got != test.want || told != test.told {
+			t.Errorf("%v is %v, %v", test.err, got, told)
+		}
+	}
+}
+
+func TestFailure(t *testing.T) {
+	cause := &closeReason{404, "NOT_FOUND - no queue 'q'", basicConsume}
+	err := failure(`consume queue "q"`, broker.ErrNotFound, cause)
+	if want := `consume queue "q": not found: 404 NOT_FOUND - no queue 'q' (method 60.20)`; err.Error() != want {
+		t.Errorf("%q, want %q", err, want)
+	}
+	if !errors.Is(err, broker.ErrNotFound) || !errors.As(err, new(*closeReason)) {
+		t.Error("the kind or the cause is lost")
+	}
+	if got := failure("x", broker.ErrUnavailable, err); got.Error() != "x: broker unavailable: "+err.Error() {
+		t.Error(got)
+	}
+	if got := failure("x", broker.ErrNotFound, err); got.Error() != "x: "+err.Error() {
+		t.Error(got)
+	}
+	if got := failure("x", broker.ErrClosed, nil); got.Error() != "x: closed" || kindOf(got) != broker.ErrClosed {
+		t.Error(got)
+	}
+	if got := lost("h:5672", &closeReason{320, "CONNECTION_FORCED", 0}); !errors.Is(got, broker.ErrUnavailable) {
+		t.Error(got)
+	}
+}
+
+func TestBackoff(t *testing.T) {
+	var b backoff
+	for range 50 {
+		before := b.limit
+		if pause := b.failed(false); pause < time.Millisecond || pause > b.limit+time.Millisecond || b.limit > backoffLast || b.limit < before {
+			t.Fatalf("a pause of %v under %v", pause, b.limit)
+		}
+	}
+	if b.limit != backoffLast {
+		t.Errorf("the limit is %v after many attempts", b.limit)
+	}
+	if pause := b.failed(true); pause < backoffRefused {
+		t.Errorf("%v after a refusal", pause)
+	}
+	if b.reset(); b.failed(false) > 2*backoffFirst {
+		t.Error("reset has no effect")
+	}
+}
