@@ -40,7 +40,7 @@ func AsFailure(reason any) *Failure {
 	return &Failure{Err: fmt.Errorf("panic: %v", reason), Stack: debug.Stack()}
 }
 
-// Crasher is a supervisor: its guard calls Crashed, once, when it has failed. The actor is stopped then.
+// Crasher is a supervisor: its guard calls Crashed when it has failed, again when that is not its last failure. The actor is stopped then.
 type Crasher interface {
 	Crashed(ctx actor.ReceiverContext, failure *Failure)
 }
@@ -64,12 +64,7 @@ func guardChild(next actor.ReceiverFunc) actor.ReceiverFunc {
 // guardSupervisor stands around a supervisor. Its parent is the user's, whose strategy may well be to restart: that would bring back a supervisor
 // without its accounts. So nothing escalates; whoever waits is told and the actor stops.
 func guardSupervisor(next actor.ReceiverFunc) actor.ReceiverFunc {
-	crashed := false
 	return guard(next, func(ctx actor.ReceiverContext, _ any, failure *Failure) {
-		if crashed {
-			return
-		}
-		crashed = true
 		defer ctx.ActorSystem().Root.Stop(ctx.Self())
 		if c, ok := ctx.Actor().(Crasher); ok {
 			c.Crashed(ctx, failure)

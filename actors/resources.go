@@ -15,7 +15,7 @@ type Resources struct {
 	// Queue is the data queue of this endpoint, QueueOptions how it is declared.
 	Queue        string
 	QueueOptions broker.QueueOptions
-	// Queues are all data queues of the channel, for deletion.
+	// Queues are all data queues of the channel: who creates or deletes does it for all members of the group.
 	Queues []string
 	// ReaderStatus and WriterStatus are the two status streams; both "" when status is off.
 	ReaderStatus, WriterStatus string
@@ -44,8 +44,10 @@ func (r *Resources) create() []step {
 		}
 	}
 	declare(r.Dead, r.DeadOptions) // before the queue that dead-letters to it
-	declare(r.Queue, r.QueueOptions)
-	steps = append(steps, step{request: broker.BindQueue{Queue: r.Queue, Exchange: r.Exchange, RoutingKey: r.RoutingKey}})
+	for _, queue := range r.Queues {
+		declare(queue, r.QueueOptions)
+		steps = append(steps, step{request: broker.BindQueue{Queue: queue, Exchange: r.Exchange, RoutingKey: r.RoutingKey}})
+	}
 	declare(r.ReaderStatus, r.StatusOptions)
 	declare(r.WriterStatus, r.StatusOptions)
 	return steps

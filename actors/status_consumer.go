@@ -14,7 +14,7 @@ const (
 
 // StatusConsumer reads the peers' statuses for one incarnation. A first one listens to what is published from now on and only then reads the stream's
 // history, up to the first live message: so nothing falls between the two, and what was replayed is known for it. A later incarnation goes on where the last one
-// was; what it missed meanwhile is live.
+// was; what it missed meanwhile is live. Where it finds lower offsets, the stream is another: its history is read, too.
 //
 // From its supervisor it receives Ping; from its sessions the events of a consumer.
 // It sends Ready once it listens, PeersSaid, Pong.
@@ -88,6 +88,9 @@ func (c *StatusConsumer) handleHistory(ctx actor.Context, event broker.Event) {
 func (c *StatusConsumer) heard(ctx actor.Context, m *broker.Delivered) {
 	if !c.hasLive {
 		c.hasLive, c.liveFrom = true, m.Records[0].Offset
+		if c.liveFrom < c.next { // the stream was deleted and made anew while nobody listened
+			c.readHistory(ctx)
+		}
 	}
 	c.live.Ack(m.Last(), true)
 	c.tell(ctx, m.Records, false)
@@ -127,7 +130,7 @@ func (c *StatusConsumer) tell(ctx actor.Context, records []broker.Record, histor
 		}
 		said.Statuses = append(said.Statuses, status)
 	}
-	if !history {
+	if !history && c.history == nil { // else a next incarnation would know only a part of the history
 		said.Next = records[len(records)-1].Offset + 1
 	}
 	ctx.Send(c.Parent, said)
@@ -137,9 +140,12 @@ func (c *StatusConsumer) listening(ctx actor.Context) {
 	c.opened = true
 	c.timer.Stop()
 	c.ready(ctx)
-	if c.next > 0 {
-		return
+	if c.next == 0 {
+		c.readHistory(ctx)
 	}
+}
+
+func (c *StatusConsumer) readHistory(ctx actor.Context) {
 	root, self := ctx.ActorSystem().Root, ctx.Self()
 	c.history = c.Lease.OpenConsumer(c.session(broker.StreamOffset{From: broker.FromFirst}),
 		func(e broker.Event) { root.Send(self, &historyEvent{e}) })

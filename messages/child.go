@@ -70,14 +70,11 @@ type (
 	}
 )
 
-// IgnoreDeadLetterLogging: what a cut-off incarnation still says is expected to find nobody.
-func (*Pong) IgnoreDeadLetterLogging() {}
+// IgnoreDeadLetterLogging says that nothing is wrong when a message finds nobody: a supervisor may have stopped before its children's last words.
+func (From) IgnoreDeadLetterLogging() {}
 
-// IgnoreDeadLetterLogging, see Pong.
+// IgnoreDeadLetterLogging says that nothing is wrong when a message finds nobody: the child may have ended.
 func (*Ping) IgnoreDeadLetterLogging() {}
 
-// IgnoreDeadLetterLogging, see Pong.
-func (*Ready) IgnoreDeadLetterLogging() {}
-
-// IgnoreDeadLetterLogging, see Pong.
+// IgnoreDeadLetterLogging says that nothing is wrong when a message finds nobody: the parent may have stopped, too.
 func (*StopFailed) IgnoreDeadLetterLogging() {}

@@ -67,9 +67,3 @@ type (
 
 // Last is the tag of the last record.
 func (d *Delivered) Last() uint64 { return d.First + uint64(len(d.Records)) - 1 }
-
-// IgnoreDeadLetterLogging: a supervisor may have stopped before its children's last words.
-func (*Confirmed) IgnoreDeadLetterLogging() {}
-
-// IgnoreDeadLetterLogging, see Confirmed.
-func (*Delivered) IgnoreDeadLetterLogging() {}

@@ -42,6 +42,7 @@ type run struct {
 	n     int
 	of    *write
 	from  int
+	again bool // it was negatively acknowledged before: a queue of several may have it
 }
 
 func (r *run) last() uint64 { return r.first + uint64(r.n) - 1 }
@@ -61,13 +62,14 @@ func newAccount(l limits) account {
 // admit takes a write in, behind all others.
 func (a *account) admit(w *write) {
 	w.left = len(w.request.Records)
-	a.append(w, 0, w.left)
+	a.append(run{n: w.left, of: w})
 }
 
-func (a *account) append(w *write, from, n int) {
-	a.runs = append(a.runs, run{a.next, n, w, from})
-	a.next += uint64(n)
-	a.open += n
+func (a *account) append(r run) {
+	r.first = a.next
+	a.runs = append(a.runs, r)
+	a.next += uint64(r.n)
+	a.open += r.n
 }
 
 // at gives the index of the run that holds the sequence, or of the first one behind it.
@@ -100,8 +102,8 @@ func (a *account) take() (batch broker.Batch, any bool) {
 			batch.Records = append(batch.Records, records...)
 		}
 		a.sent(r, first, n)
-		if first+uint64(n)-1 < last {
-			break
+		if a.sentTo <= r.last() {
+			break // it did not all fit, or what comes next is settled: the batch ends there
 		}
 	}
 	return batch, len(batch.Records) > 0
@@ -164,11 +166,11 @@ func (a *account) nacked(first, last uint64) (again int) {
 	var back []run
 	a.settle(first, last, func(r *run, f, l uint64) {
 		if !r.of.given {
-			back = append(back, run{n: int(l - f + 1), of: r.of, from: r.index(f)})
+			back = append(back, run{n: int(l - f + 1), of: r.of, from: r.index(f), again: true})
 		}
 	})
 	for _, r := range back {
-		a.append(r.of, r.from, r.n)
+		a.append(r)
 		again += r.n
 	}
 	return again
@@ -274,29 +276,37 @@ func (a *account) settleUnsent(w *write) {
 
 // outcomes says of each record of a write what is known of it now.
 func (a *account) outcomes(w *write) []messages.Outcome {
+	out := confirmedAll(w)
+	for i := range a.runs {
+		if r := &a.runs[i]; r.of == w {
+			a.note(r, out)
+		}
+	}
+	return out
+}
+
+func confirmedAll(w *write) []messages.Outcome {
 	out := make([]messages.Outcome, len(w.request.Records))
 	for i := range out {
 		out[i] = messages.ConfirmedByBroker
 	}
-	for i := range a.runs {
-		r := &a.runs[i]
-		if r.of != w {
-			continue
-		}
-		a.settled.Missing(r.first, r.last(), func(first, last uint64) {
-			for s := first; s <= last; s++ {
-				out[r.index(s)] = a.outcome(r, s)
-			}
-		})
-	}
 	return out
+}
+
+// note puts down what is known of a run's records that are not settled.
+func (a *account) note(r *run, out []messages.Outcome) {
+	a.settled.Missing(r.first, r.last(), func(first, last uint64) {
+		for s := first; s <= last; s++ {
+			out[r.index(s)] = a.outcome(r, s)
+		}
+	})
 }
 
 func (a *account) outcome(r *run, sequence uint64) messages.Outcome {
 	switch {
 	case r.of.returned != nil && r.of.returned[r.index(sequence)]:
 		return messages.Unroutable
-	case sequence < a.everSent:
+	case sequence < a.everSent, r.again:
 		return messages.Unknown
 	}
 	return messages.NotSent
@@ -304,11 +314,22 @@ func (a *account) outcome(r *run, sequence uint64) messages.Outcome {
 
 // giveUp empties the account and calls f for each write that has no answer yet, in their order, with the outcomes of its records.
 func (a *account) giveUp(f func(*write, []messages.Outcome)) {
+	var left []*write
+	outcomes := map[*write][]messages.Outcome{} // in one pass: after a long outage there may be very many
 	for i := range a.runs {
-		if w := a.runs[i].of; !w.given {
-			f(w, a.outcomes(w))
-			w.given = true
+		r := &a.runs[i]
+		if r.of.given {
+			continue
 		}
+		if outcomes[r.of] == nil {
+			outcomes[r.of] = confirmedAll(r.of)
+			left = append(left, r.of)
+		}
+		a.note(r, outcomes[r.of])
+	}
+	for _, w := range left {
+		w.given = true
+		f(w, outcomes[w])
 	}
 	a.settled.Add(0, a.next-1)
 	a.runs, a.open, a.inFlight, a.bytes, a.sentTo = nil, 0, 0, 0, a.next

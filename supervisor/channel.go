@@ -27,6 +27,9 @@ type channel struct {
 	err   error // of a failed channel: a *ChannelError
 	begun bool  // resources were there once, children were started
 	spoke bool  // peers were told Opened and Started
+	parts bool  // a failed channel still tries to tell its peers
+	// crashed: the supervisor itself has failed
+	crashed bool
 
 	topology, data, statusProducer, statusConsumer, ticker, metrics *child
 	all                                                             []*child // in the order in which they are started
@@ -114,7 +117,7 @@ func (c *channel) receive(ctx actor.Context) {
 	case *messages.Ready:
 		c.onReady(ctx, m)
 	case *messages.NotYet:
-		c.onNotYet(m)
+		c.onNotYet(ctx, m)
 	case *messages.Finished:
 		c.onFinished(ctx, m)
 	case *messages.StatusSent:
@@ -271,10 +274,12 @@ func (c *channel) open(ctx actor.Context) {
 	c.opens = nil
 }
 
-func (c *channel) onNotYet(m *messages.NotYet) {
-	if c.current(m.From) == nil {
+func (c *channel) onNotYet(ctx actor.Context, m *messages.NotYet) {
+	k := c.current(m.From)
+	if k == nil {
 		return
 	}
+	k.works(ctx)
 	c.emit(&messages.WaitsFor{Head: c.head(), From: m.From, Reason: m.Reason})
 	c.closing.notYet = m.Reason
 	for _, open := range c.opens {
@@ -386,6 +391,10 @@ func (c *channel) lost(k *child) {
 		c.closing.dataLost = true
 	case c.statusProducer:
 		c.outbox.rewind()
+	case c.statusConsumer:
+		if errors.Is(k.cause, broker.ErrNotFound) {
+			c.statusNext = 0 // a stream that is made anew has other offsets
+		}
 	case c.metrics:
 		c.measuring = false
 	}
@@ -434,18 +443,15 @@ func (c *channel) fail(ctx actor.Context, err error) {
 	}
 	c.half.released(err)
 	c.answerAll(err)
-	if c.closing.asked() {
-		c.finish(ctx, err)
-		return
-	}
-	if k := c.statusProducer; c.spoke && k != nil && k.ready {
+	if k := c.statusProducer; c.spoke && !c.closing.told && k != nil && k.ready {
+		c.parts = true
 		for _, kind := range []messages.Kind{messages.StatusError, messages.StatusStopped, messages.StatusClosed} {
 			c.say(ctx, kind, nil)
 		}
 		c.env.After(ctx.ActorSystem(), lastWordsWithin, ctx.Self(), &lastWords{})
 		return
 	}
-	c.endAll(ctx)
+	c.onLastWords(ctx)
 }
 
 // lastWordsWithin is how long a failed channel tries to tell its peers.
@@ -457,9 +463,12 @@ type lastWords struct{}
 // IgnoreDeadLetterLogging: the supervisor may have stopped before.
 func (*lastWords) IgnoreDeadLetterLogging() {}
 
+// onLastWords: the peers know, or cannot be told. A Close that came meanwhile is answered.
 func (c *channel) onLastWords(ctx actor.Context) {
-	if c.over() {
-		c.endAll(ctx)
+	c.parts = false
+	c.endAll(ctx)
+	if c.closing.asked() {
+		c.finish(ctx, c.err)
 	}
 }
 
@@ -501,6 +510,10 @@ func (c *channel) Crashed(_ actor.ReceiverContext, failure *actors.Failure) {
 			k.lease.Abort()
 		}
 	}
+	if c.crashed {
+		return
+	}
+	c.crashed = true
 	c.err = &ChannelError{Channel: c.cfg.Channel, Name: c.cfg.Name, Child: "supervisor", Failures: 1, Since: c.now(), Permanent: true, Cause: failure.Err}
 	c.state = messages.Failed
 	c.emit(&messages.ChannelFailed{Head: c.head(), Err: c.err})

@@ -54,15 +54,6 @@ type (
 )
 
 // IgnoreDeadLetterLogging: the supervisor may have stopped before.
-func (*respawn) IgnoreDeadLetterLogging() {}
-
-// IgnoreDeadLetterLogging, see respawn.
-func (*watchdog) IgnoreDeadLetterLogging() {}
-
-// IgnoreDeadLetterLogging, see respawn.
-func (*proven) IgnoreDeadLetterLogging() {}
-
-// IgnoreDeadLetterLogging, see respawn.
 func (*reap) IgnoreDeadLetterLogging() {}
 
 func (c *child) from() messages.From { return messages.From{Child: c.part, Epoch: c.epoch} }
@@ -94,12 +85,16 @@ func (c *child) after(ctx actor.Context, d time.Duration, msg any) actors.Timer 
 // becameReady stops the grace window's clock.
 func (c *child) becameReady(ctx actor.Context) {
 	c.ready = true
-	now := c.owner.now()
-	c.grace.ready(now)
-	if c.grace.open {
+	c.works(ctx)
+	c.owner.emit(&messages.ChildReady{Head: c.owner.head(), From: c.from(), Took: c.owner.now().Sub(c.began)})
+}
+
+// works stops the grace window's clock: the child is ready, or waits for what is not its to bring about.
+func (c *child) works(ctx actor.Context) {
+	c.grace.ready(c.owner.now())
+	if c.grace.open && c.proof == nil {
 		c.proof = c.after(ctx, provenAfter, &proven{c.from()})
 	}
-	c.owner.emit(&messages.ChildReady{Head: c.owner.head(), From: c.from(), Took: now.Sub(c.began)})
 }
 
 // proved closes the grace window: the child has done its work, or has been ready for long enough.

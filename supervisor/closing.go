@@ -12,7 +12,7 @@ import (
 // closing is how a channel ends in order:
 //
 //	draining   intake is stopped; a writer waits for its confirms
-//	flushing   the data session ends in order, which makes acknowledgements certain; a last health check, Stopped and Closed are sent
+//	flushing   the data session ends in order, which makes acknowledgements certain; then a last health check, Stopped and Closed are sent
 //	deleting   where that was asked for: peers are awaited, then the topology actor deletes
 //
 // A deadline ends it wherever it is; the answer says what was left.
@@ -25,6 +25,7 @@ type closing struct {
 	force    bool
 	dataLost bool // the data child's incarnation ended while it was flushing
 	dataDone bool // its session ended in order, or there was none
+	told     bool // peers: Stopped and Closed
 	deleting bool // the topology actor deletes
 	notYet   error
 }
@@ -70,7 +71,9 @@ func (c *channel) onClose(ctx actor.Context, m *messages.Close) {
 	c.closing.delete = c.closing.delete || m.Delete
 	c.closing.force = c.closing.force || m.Force
 	if c.over() {
-		c.finish(ctx, c.err)
+		if !c.parts {
+			c.finish(ctx, c.err)
+		}
 		return
 	}
 	if c.closing.phase != notClosing {
@@ -99,9 +102,12 @@ func (c *channel) advance(ctx actor.Context) {
 	if c.closing.phase == flushing && c.closing.dataLost {
 		c.closing.dataDone = true // whatever it had is unsettled now, and will be delivered again
 	}
+	if c.closing.phase == flushing && c.closing.dataDone {
+		c.farewell(ctx)
+	}
 	if c.closing.phase == flushing && c.closing.dataDone && len(c.outbox.entries) == 0 {
 		if !c.closing.delete {
-			c.finish(ctx, nil)
+			c.finish(ctx, c.certain())
 			return
 		}
 		c.closing.phase = deleting
@@ -119,9 +125,14 @@ func (c *channel) flush(ctx actor.Context) {
 		c.closing.dataDone = true
 		c.data.end(ctx)
 	}
-	if !c.spoke {
+}
+
+// farewell tells the peers, who take it to mean that no more comes.
+func (c *channel) farewell(ctx actor.Context) {
+	if !c.spoke || c.closing.told {
 		return // nobody knows of us
 	}
+	c.closing.told = true
 	c.say(ctx, messages.StatusHealthCheck, c.healthPayload(nil))
 	c.say(ctx, messages.StatusStopped, nil)
 	c.say(ctx, messages.StatusClosed, nil)
@@ -129,15 +140,27 @@ func (c *channel) flush(ctx actor.Context) {
 
 func (c *channel) onFinished(ctx actor.Context, m *messages.Finished) {
 	k := c.current(m.From)
-	switch {
-	case k == nil:
-	case k == c.data:
+	if k == nil {
+		return
+	}
+	switch k {
+	case c.data:
 		c.closing.dataDone = true
 		c.data.end(ctx)
 		c.advance(ctx)
-	case k == c.topology:
-		c.finish(ctx, nil)
+	case c.topology:
+		c.finish(ctx, c.certain())
 	}
+}
+
+// certain is nil when everything that the channel's user was told is certain: acknowledgements of a session that was lost are not.
+func (c *channel) certain() error {
+	left := &CloseError{Channel: c.cfg.Channel, Name: c.cfg.Name}
+	if c.half.left(left); left.Uncertain {
+		left.Cause = c.data.cause
+		return left
+	}
+	return nil
 }
 
 // deleteWhenAlone deletes when no peer is open: streams go at once, also under live consumers, and a peer that loses its stream is deaf from then on.
@@ -159,7 +182,7 @@ func (c *channel) onCloseDeadline(ctx actor.Context) {
 	if c.state != messages.Closing {
 		return
 	}
-	left := &CloseError{Channel: c.cfg.Channel, Name: c.cfg.Name, Unsent: len(c.outbox.entries), Uncertain: c.closing.phase < deleting && !c.closing.dataDone}
+	left := &CloseError{Channel: c.cfg.Channel, Name: c.cfg.Name, Unsent: len(c.outbox.entries)}
 	c.half.left(left)
 	if c.closing.delete {
 		left.NotDeleted = c.closing.notYet

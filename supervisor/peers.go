@@ -25,6 +25,7 @@ type peers struct {
 	timeout  time.Duration // healthy while the last live message is younger
 	interval time.Duration // of health checks
 	since    time.Time     // listening since
+	swept    time.Time     // when forget last looked
 	all      []peer        // sorted by name
 }
 
@@ -32,6 +33,8 @@ type peer struct {
 	messages.Peer
 	newest int64 // greatest timestamp
 	first  time.Time
+	told   bool          // it was given by apply, in the state
+	as     messages.Kind // that it had then
 }
 
 func newPeers(self string, timeout, interval time.Duration) peers {
@@ -45,7 +48,8 @@ func (p *peers) listen(now time.Time) {
 	}
 }
 
-// apply takes in one status and gives the peer, if it is new or has another state now.
+// apply takes in one status and gives the peer, when it is heard live for the first time or in another state than it was last given in. Not: than it was
+// in before, for the history may have been read up to a live status before that arrives.
 func (p *peers) apply(s *messages.Status, history bool, now time.Time) (changed *messages.Peer) {
 	name := s.UniqueName()
 	if name == p.self {
@@ -53,23 +57,28 @@ func (p *peers) apply(s *messages.Status, history bool, now time.Time) (changed 
 	}
 	i, known := slices.BinarySearchFunc(p.all, name, func(q peer, name string) int { return strings.Compare(q.Name, name) })
 	if !known {
-		if p.forget(now); len(p.all) >= maxPeers {
-			return nil
+		if len(p.all) >= maxPeers {
+			if now.Sub(p.swept) < p.interval {
+				return nil // a flood of names must not cost a look at all peers each
+			}
+			if p.forget(now); len(p.all) >= maxPeers {
+				return nil
+			}
+			i, _ = slices.BinarySearchFunc(p.all, name, func(q peer, name string) int { return strings.Compare(q.Name, name) })
 		}
-		i, _ = slices.BinarySearchFunc(p.all, name, func(q peer, name string) int { return strings.Compare(q.Name, name) })
 		fresh := peer{first: now, Peer: messages.Peer{Name: name, Context: s.Context, Group: s.Group, GroupIndex: s.GroupIndex}}
 		p.all = slices.Insert(p.all, i, fresh)
 	}
 	q := &p.all[i]
-	was := q.State
 	q.next(s)
 	if !history {
 		q.LastSeen = now
 		q.Skew = time.Duration(s.Timestamp-now.UnixMilli()) * time.Millisecond
 	}
-	if history || known && was == q.State {
+	if history || q.told && q.as == q.State {
 		return nil
 	}
+	q.told, q.as = true, q.State
 	told := p.view(q, now)
 	return &told
 }
@@ -122,12 +131,13 @@ func (p *peers) snapshot(now time.Time) []messages.Peer {
 
 // forget drops the peers that have been unhealthy for long.
 func (p *peers) forget(now time.Time) {
+	p.swept = now
 	p.all = slices.DeleteFunc(p.all, func(q peer) bool {
-		last := q.first
+		unhealthy := q.first // since
 		if !q.LastSeen.IsZero() {
-			last = q.LastSeen
+			unhealthy = q.LastSeen.Add(p.timeout)
 		}
-		return now.Sub(last) > forgetAfter*p.timeout
+		return now.Sub(unhealthy) > forgetAfter*p.timeout
 	})
 }
 

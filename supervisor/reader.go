@@ -16,6 +16,7 @@ type Reader struct {
 	account handedOver
 	demands []demand
 	handed  uint64 // records, over all incarnations
+	unsure  bool   // the last session was lost after it had acknowledged something, and none has come up since
 }
 
 type demand struct {
@@ -116,9 +117,12 @@ func (r *Reader) newData(in actors.Incarnation) actor.Actor {
 		Exclusive: r.cfg.Ordered && !r.cfg.Create, Properties: r.cfg.Properties})
 }
 
-func (r *Reader) dataReady(actor.Context) {}
+func (r *Reader) dataReady(actor.Context) { r.unsure = false } // what the broker did not get is delivered again
 
-func (r *Reader) dataLost() { r.account = newHandedOver() }
+func (r *Reader) dataLost() {
+	r.unsure = r.unsure || r.account.acked > 0
+	r.account = newHandedOver()
+}
 
 func (r *Reader) intakeStopped() { r.refuse(ErrClosed) }
 
@@ -131,7 +135,9 @@ func (r *Reader) refuse(err error) {
 
 func (r *Reader) drained() bool { return true }
 
-func (r *Reader) left(*CloseError) {}
+func (r *Reader) left(e *CloseError) {
+	e.Uncertain = r.unsure || !r.closing.dataDone && r.account.acked > 0
+}
 
 func (r *Reader) released(err error) { r.refuse(err) }
 

@@ -37,7 +37,7 @@ func (c *channel) onStatusSent(ctx actor.Context, m *messages.StatusSent) {
 		k.proved()
 		c.sendStatuses(ctx)
 	}
-	if c.state == messages.Failed && len(c.outbox.entries) == 0 {
+	if c.parts && len(c.outbox.entries) == 0 {
 		c.onLastWords(ctx)
 	}
 	c.advance(ctx)

@@ -140,7 +140,11 @@ func (w *Writer) onConfirmed(ctx actor.Context, m *messages.Confirmed) {
 }
 
 // onRefused: nacked records go again, at the tail, after a pause, since the broker has no room. Returned ones stay where they are: the producer fails by them.
+// What a dead incarnation was refused is unsent again, or with the next one already.
 func (w *Writer) onRefused(ctx actor.Context, m *messages.Refused) {
+	if w.current(m.From) == nil {
+		return
+	}
 	if errors.Is(m.Err, broker.ErrReturned) {
 		w.account.cameBack(m.First, m.Last)
 		return

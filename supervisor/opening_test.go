@@ -1,0 +1,190 @@
+package supervisor_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/d2e2d648/weir/broker"
+	"github.com/d2e2d648/weir/messages"
+	"github.com/d2e2d648/weir/supervisor"
+)
+
+// A writer creates nothing, unless it is told to: its open answers "not yet", with what is missing, until a reader has created everything.
+func TestWriterWaitsForTheReadersResources(t *testing.T) {
+	b := newBed(t)
+	writer := b.writer(joins)
+	var reasons []error
+	opened := writer.open(func(err error) { reasons = append(reasons, err) })
+	b.world.RunFor(10 * time.Minute) // waiting is no failure
+	if opened.got != nil || len(b.world.Broker().Queues()) != 0 {
+		t.Fatalf("%+v, %v", opened.got, b.world.Broker().Queues())
+	}
+	if len(reasons) < 500 || !errors.Is(reasons[0], broker.ErrNotFound) || !strings.Contains(reasons[0].Error(), "orders") {
+		t.Errorf("%d reasons", len(reasons))
+	}
+	if ev := last[*messages.WaitsFor](writer); ev.Child != messages.Topology || !errors.Is(ev.Reason, broker.ErrNotFound) {
+		t.Errorf("%+v", ev)
+	}
+	b.reader()
+	if m := await(b, opened, 2*time.Second); m.Err != nil {
+		t.Error(m.Err)
+	}
+}
+
+// Waiting takes nothing of the grace window: two interruptions while it waits, however long, are not one long failure.
+func TestWaitingTakesNothingOfTheWindow(t *testing.T) {
+	b := newBed(t)
+	writer := b.writer(joins)
+	for range 100 {
+		b.world.Broker().RefuseFor(2 * time.Second)
+		b.world.RunFor(2 * time.Minute)
+	}
+	if !writer.has(messages.Preparing) {
+		t.Errorf("%v", last[*messages.ChannelFailed](writer).Err)
+	}
+}
+
+// A window opens when the broker cannot be reached, also before the channel was ever open.
+func TestBrokerThatIsNotThereFailsTheOpenWhenTheWindowHasRunOut(t *testing.T) {
+	b := newBed(t)
+	b.world.Broker().RefuseFor(time.Hour)
+	writer := b.writer()
+	var reasons []error
+	m := await(b, writer.open(func(err error) { reasons = append(reasons, err) }), 63*time.Second)
+	var failed *supervisor.ChannelError
+	if !errors.As(m.Err, &failed) || failed.Child != messages.Topology || !errors.Is(failed, broker.ErrUnavailable) || len(reasons) < 30 {
+		t.Errorf("%v after %d reasons", m.Err, len(reasons))
+	}
+	late := writer.open(nil)
+	if m := await(b, late, time.Second); m.Err != error(failed) {
+		t.Error(m.Err)
+	}
+}
+
+// A session that does not open within 5 s, and a request that is not answered within 10 s, are failures.
+func TestDeadlinesOfOpeningAndRequests(t *testing.T) {
+	b, writer, _ := both(t, noStatus)
+	b.world.Broker().HangOpens(1)
+	b.world.Broker().CutOwner("orders/writer")
+	b.until("it fails a second time", 7*time.Second, func() bool { return len(seen[*messages.ChildFailed](writer)) == 2 })
+	all := seen[*messages.ChildFailed](writer)
+	if took := all[1].At.Sub(all[0].At) - all[0].Retry; took.Round(100*time.Millisecond) != 5*time.Second || all[1].WasReady {
+		t.Errorf("failed %s after its start: %v", took, all[1].Err)
+	}
+	b.world.Broker().SetHeartbeat(time.Hour)
+	b.world.Broker().Freeze()
+	late := b.writer(named("late"))
+	began := b.world.Now()
+	b.until("the request fails", 11*time.Second, func() bool { return len(seen[*messages.ChildFailed](late)) == 1 })
+	if took := b.world.Now() - began; took < 8*time.Second {
+		t.Errorf("failed after %s", took)
+	}
+}
+
+func TestAwaitPeers(t *testing.T) {
+	b := newBed(t)
+	reader := b.reader()
+	reader.opened()
+	var reasons []string
+	await2, done := take[messages.Opened](b)
+	reader.send(&messages.AwaitPeers{Count: 2, NotYet: func(err error) { reasons = append(reasons, err.Error()) }, Done: done})
+	none, done0 := take[messages.Opened](b)
+	reader.send(&messages.AwaitPeers{Count: 0, Done: done0})
+	if m := await(b, none, time.Second); m.Err != nil {
+		t.Error(m.Err)
+	}
+	b.writer().opened()
+	b.world.RunFor(5 * time.Second)
+	if await2.got != nil || reasons[0] != "0 of 2 peers are there" || reasons[len(reasons)-1] != "1 of 2 peers are there" {
+		t.Errorf("%+v, %q", await2.got, reasons)
+	}
+	b.writer(named("second")).opened()
+	if m := await(b, await2, 5*time.Second); m.Err != nil {
+		t.Error(m.Err)
+	}
+}
+
+func TestPeersCannotBeAwaitedWithoutStatus(t *testing.T) {
+	b, writer, _ := both(t, noStatus)
+	a, done := take[messages.Opened](b)
+	writer.send(&messages.AwaitPeers{Count: 1, Done: done})
+	if m := await(b, a, time.Second); m.Err == nil {
+		t.Error("answered as if there were peers")
+	}
+}
+
+// Status off: no streams, no status actors; records flow and the end is in order.
+func TestChannelWithoutStatus(t *testing.T) {
+	b, writer, reader := both(t, noStatus)
+	flows(writer, reader, "x")
+	if q := b.world.Broker().Queues(); len(q) != 2 {
+		t.Errorf("%q", q)
+	}
+	if n := len(writer.snapshot().Children); n != 2 {
+		t.Errorf("%d children", n)
+	}
+	if m := await(b, writer.close(time.Second), time.Second); m.Err != nil {
+		t.Error(m.Err)
+	}
+}
+
+// Both ends see each other, with what they count; history tells a newcomer the state and makes nobody look alive.
+func TestPeersSeeEachOther(t *testing.T) {
+	b, writer, reader := both(t)
+	flows(writer, reader, "x")
+	b.world.RunFor(5 * time.Second)
+	for _, e := range []*end{writer, reader} {
+		peers := e.snapshot().Peers
+		if len(peers) != 1 || !peers[0].Healthy || peers[0].State != messages.StatusStarted || peers[0].Records != 1 {
+			t.Errorf("the %s sees %+v", e.name, peers)
+		}
+	}
+	b.world.System().Root.Stop(writer.pid) // without a word
+	b.until("it is gone", time.Second, func() bool { return writer.stopped })
+	newcomer := b.reader(named("newcomer"))
+	newcomer.opened()
+	b.world.RunFor(time.Second)
+	for _, p := range newcomer.snapshot().Peers {
+		if p.Context == "writer" && (p.Healthy || p.State != messages.StatusStarted) {
+			t.Errorf("%+v", p)
+		}
+	}
+	if n := len(seen[*messages.PeerChanged](newcomer)); n != 0 {
+		t.Errorf("%d events of history", n)
+	}
+	b.world.RunFor(120 * time.Second)
+	if p := reader.snapshot().Peers[0]; p.Healthy {
+		t.Errorf("%+v", p)
+	}
+}
+
+// An invalid config is said at once.
+func TestConfigIsChecked(t *testing.T) {
+	b := newBed(t)
+	for name, edit := range map[string]func(*supervisor.Config){
+		"channel name is empty":   func(c *supervisor.Config) { c.Channel = "" },
+		"endpoint name":           func(c *supervisor.Config) { c.Name = "a@b" },
+		"200 are allowed":         func(c *supervisor.Config) { c.Name = strings.Repeat("x", 201) },
+		"Port is missing":         func(c *supervisor.Config) { c.Port = nil },
+		"Env is missing":          func(c *supervisor.Config) { c.Env = nil },
+		"group index":             func(c *supervisor.Config) { c.GroupIndex = 1 },
+		"without a group name":    func(c *supervisor.Config) { c.GroupIndex, c.GroupSize = 1, 2 },
+		"prefetch":                func(c *supervisor.Config) { c.Prefetch = 65536 },
+		"grace window is":         func(c *supervisor.Config) { c.GraceWindow = -1 },
+		"window bytes is":         func(c *supervisor.Config) { c.WindowBytes = -1 },
+		"stall after is negative": func(c *supervisor.Config) { c.StallAfter = -1 },
+	} {
+		c := supervisor.Config{Channel: "orders", Name: "x", Port: b.port, Env: b.world.Env()}
+		edit(&c)
+		for side, props := range map[string]func(supervisor.Config) error{
+			"reader": func(c supervisor.Config) error { _, err := supervisor.ReaderProps(c); return err },
+			"writer": func(c supervisor.Config) error { _, err := supervisor.WriterProps(c); return err },
+		} {
+			if err := props(c); err == nil || !strings.Contains(err.Error(), name) {
+				t.Errorf("%s, %s: %v", side, name, err)
+			}
+		}
+	}
+}
