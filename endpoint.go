@@ -1,0 +1,175 @@
+package weir
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/d2e2d648/weir/messages"
+	"github.com/d2e2d648/weir/supervisor"
+)
+
+// endpoint is what writers and readers have in common: a supervisor, and waiting for its answers. This is the only room above the port where a goroutine waits. Each reply
+// goes to a channel of capacity 1, so that the supervisor never waits for a caller that has left; whoever waits also waits for the supervisor's end.
+type endpoint struct {
+	rt      *Runtime
+	pid     *actor.PID
+	channel string
+	name    string
+	gone    chan struct{}         // closed when the supervisor has stopped: what is sent to it now is never answered
+	failed  atomic.Pointer[error] // why the channel has failed
+	waits   atomic.Pointer[error] // the last reason why it was not open yet
+}
+
+type propsFunc func(supervisor.Config) (*actor.Props, error)
+
+// open spawns the supervisor and waits until the channel is open. When the context ends first, nothing of it remains.
+func (rt *Runtime) openEndpoint(ctx context.Context, props propsFunc, config supervisor.Config) (*endpoint, error) {
+	e, err := rt.spawn(props, config)
+	if err != nil {
+		return nil, err
+	}
+	opened, err := ask(ctx, e, func(done func(*messages.Opened)) any { return &messages.Open{Done: done} })
+	if err == nil {
+		err = opened.Err
+	} else if ctx.Err() != nil {
+		err = openError(config.Channel, "open", err, load(&e.waits))
+	}
+	if err == nil {
+		return e, nil
+	}
+	rt.system.Root.Stop(e.pid)
+	<-e.gone
+	return nil, err
+}
+
+func load(p *atomic.Pointer[error]) error {
+	if err := p.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
+func (rt *Runtime) spawn(makeProps propsFunc, config supervisor.Config) (*endpoint, error) {
+	e := &endpoint{rt: rt, channel: config.Channel, name: config.Name, gone: make(chan struct{})}
+	config.Port, config.Env = rt.port, rt.env
+	config.Events = e.event
+	config.Stopped = func() {
+		rt.forget(e)
+		close(e.gone)
+	}
+	props, err := makeProps(config)
+	if err != nil {
+		return nil, err
+	}
+	rt.mu.Lock()
+	defer rt.mu.Unlock()
+	if rt.closed {
+		return nil, fmt.Errorf("open channel %s: the runtime is closed: %w", config.Channel, ErrClosed)
+	}
+	if e.pid, err = rt.system.Root.SpawnNamed(props, rt.spawnName(config.Channel, config.Name)); err != nil {
+		return nil, fmt.Errorf("open channel %s: %w", config.Channel, err)
+	}
+	rt.open[e] = struct{}{}
+	return e, nil
+}
+
+func (rt *Runtime) forget(e *endpoint) {
+	rt.mu.Lock()
+	defer rt.mu.Unlock()
+	delete(rt.open, e)
+}
+
+func (e *endpoint) event(event Event) {
+	switch event := event.(type) {
+	case *messages.ChannelFailed:
+		e.failed.Store(&event.Err)
+	case *messages.ChildFailed:
+		e.waits.Store(&event.Err)
+	case *messages.WaitsFor:
+		e.waits.Store(&event.Reason)
+	}
+	e.rt.publish(event)
+}
+
+// Err says why the channel has failed; nil while it has not.
+func (e *endpoint) Err() error { return load(&e.failed) }
+
+// Done is closed when the channel's supervisor has ended, by Close or by a failure of its own.
+func (e *endpoint) Done() <-chan struct{} { return e.gone }
+
+// Subscribe gives the events of this endpoint from now on.
+func (e *endpoint) Subscribe() *Subscription {
+	return e.rt.hub.subscribe(func(event Event) bool {
+		head := event.Of()
+		return head.Channel == e.channel && head.Name == e.name
+	})
+}
+
+// Inspect says what the channel is like now: its state, its parts, its peers.
+func (e *endpoint) Inspect(ctx context.Context) (*messages.Snapshot, error) {
+	return ask(ctx, e, func(done func(*messages.Snapshot)) any { return &messages.Inspect{Done: done} })
+}
+
+// awaitPeers waits until so many live peers of the other side are there.
+func (e *endpoint) awaitPeers(ctx context.Context, count int) error {
+	var reason atomic.Pointer[error]
+	opened, err := ask(ctx, e, func(done func(*messages.Opened)) any {
+		return &messages.AwaitPeers{Count: count, NotYet: func(why error) { reason.Store(&why) }, Done: done}
+	})
+	switch {
+	case err == nil:
+		return opened.Err
+	case ctx.Err() != nil:
+		return openError(e.channel, "wait for peers of", err, load(&reason))
+	}
+	return err
+}
+
+// close ends the channel in order within the context's deadline, or within 10 s.
+func (e *endpoint) close(ctx context.Context, m *messages.Close) error {
+	m.Timeout = supervisor.DefaultCloseTimeout
+	if deadline, ok := ctx.Deadline(); ok {
+		m.Timeout = max(time.Until(deadline)-closeMargin, time.Millisecond)
+	}
+	closed, err := ask(ctx, e, func(done func(*messages.Closed)) any {
+		m.Done = done
+		return m
+	})
+	if err == nil {
+		<-e.gone
+		return closed.Err
+	}
+	if errors.Is(err, ErrClosed) {
+		return e.Err()
+	}
+	e.rt.system.Root.Stop(e.pid) // the context ended early: cut everything off
+	<-e.gone
+	return fmt.Errorf("close channel %s: cut off: %w", e.channel, err)
+}
+
+// closeMargin is what of a context's time is left for the answer to a Close.
+const closeMargin = 50 * time.Millisecond
+
+// ask sends a request and waits for its answer, the context's end or the supervisor's.
+func ask[T any](ctx context.Context, e *endpoint, request func(done func(*T)) any) (*T, error) {
+	reply := make(chan *T, 1)
+	e.rt.system.Root.Send(e.pid, request(func(answer *T) { reply <- answer }))
+	select {
+	case answer := <-reply:
+		return answer, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case <-e.gone:
+		select {
+		case answer := <-reply:
+			return answer, nil
+		default:
+			return nil, ErrClosed
+		}
+	}
+}

@@ -1,0 +1,219 @@
+package weir
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	"golang.org/x/sync/semaphore"
+
+	"github.com/d2e2d648/weir/broker"
+	"github.com/d2e2d648/weir/messages"
+	"github.com/d2e2d648/weir/supervisor"
+)
+
+// Writer is the writing end of a channel. It is safe for concurrent use.
+type Writer[T any] struct {
+	*endpoint
+	format  Format[T]
+	props   *broker.Properties // of each record; nil: none
+	gather  gather
+	records *semaphore.Weighted // admission of Sends: what may be under way
+	bytes   *semaphore.Weighted
+	window  int64
+	most    int64 // bytes of the window
+}
+
+// OpenWriter opens the writing end of a channel and waits until its resources are there and it can write. What is "not yet" is tried again until the context ends; the
+// error says what was missing. A writer creates nothing, unless it is told to with Create.
+func OpenWriter[T any](ctx context.Context, rt *Runtime, channel string, format Format[T], opts ...Option) (*Writer[T], error) {
+	if format.err != nil {
+		return nil, format.err
+	}
+	s := settings{Config: supervisor.Config{Channel: channel}}
+	s.apply(opts)
+	e, err := rt.openEndpoint(ctx, supervisor.WriterProps, s.Config)
+	if err != nil {
+		return nil, err
+	}
+	return newWriter(e, format, &s), nil
+}
+
+func newWriter[T any](e *endpoint, format Format[T], s *settings) *Writer[T] {
+	w := &Writer[T]{endpoint: e, format: format, window: int64(s.Window), most: int64(s.WindowBytes)}
+	if w.window == 0 {
+		w.window = supervisor.DefaultWindow
+	}
+	if w.most == 0 {
+		w.most = supervisor.DefaultWindowBytes
+	}
+	w.records, w.bytes = semaphore.NewWeighted(w.window), semaphore.NewWeighted(w.most)
+	if encoding := format.codec.ContentEncoding(); encoding != "" {
+		w.props = &broker.Properties{ContentEncoding: encoding}
+	}
+	w.gather.message = &messages.Writes{Take: w.gather.take}
+	return w
+}
+
+// Write publishes the values, in their order, and returns nil when the broker has confirmed every one. A value that does not fit the format gives a *RecordError, and nothing
+// of the call is sent. Otherwise a *WriteError says of each value what became of it. When the context ends, what was not sent is withdrawn, and what was
+// sent is Unknown and not sent again. A broker that is away or blocked is waited for.
+func (w *Writer[T]) Write(ctx context.Context, values ...T) error {
+	receipt, err := w.Send(ctx, values...)
+	if err != nil {
+		return err
+	}
+	select {
+	case <-receipt.done:
+	case <-ctx.Done():
+		return w.withdraw(ctx, receipt)
+	case <-w.gone:
+	}
+	return receipt.result()
+}
+
+// withdraw ends a write whose context has ended. The supervisor answers at once.
+func (w *Writer[T]) withdraw(ctx context.Context, r *Receipt) error {
+	w.rt.system.Root.Send(w.pid, &messages.Withdraw{Write: r.write})
+	select {
+	case <-r.done:
+	case <-w.gone:
+	}
+	err := r.result()
+	if failed := (*WriteError)(nil); errors.As(err, &failed) && errors.Is(failed.Cause, supervisor.ErrWithdrawn) {
+		failed.Cause = ctx.Err()
+	}
+	return err
+}
+
+// Send publishes the values, in their order, and returns when they are admitted: there is room for them in the window. So one goroutine can fill the pipeline. The Receipt says
+// later what became of them. Errors are those of Write; the context bounds the admission alone.
+func (w *Writer[T]) Send(ctx context.Context, values ...T) (*Receipt, error) {
+	records, size, err := w.encode(values)
+	if err != nil {
+		return nil, err
+	}
+	n, size := min(int64(len(records)), w.window), min(size, w.most)
+	if err := w.admit(ctx, n, size); err != nil {
+		return nil, &WriteError{Channel: w.channel, Outcomes: make([]Outcome, len(records)), Cause: err}
+	}
+	r := &Receipt{channel: w.channel, done: make(chan struct{}), gone: w.gone, records: len(records)}
+	r.write = &messages.Write{Records: records, Done: func(written *messages.Written) {
+		w.records.Release(n)
+		w.bytes.Release(size)
+		r.settle(written)
+	}}
+	if w.gather.add(r.write) {
+		w.rt.system.Root.Send(w.pid, w.gather.message)
+	}
+	return r, nil
+}
+
+func (w *Writer[T]) admit(ctx context.Context, records, size int64) error {
+	if err := w.records.Acquire(ctx, records); err != nil {
+		return err
+	}
+	if err := w.bytes.Acquire(ctx, size); err != nil {
+		w.records.Release(records)
+		return err
+	}
+	return nil
+}
+
+// encode gives the records, whose bodies share one array, and their size.
+func (w *Writer[T]) encode(values []T) (records []broker.Record, size int64, err error) {
+	var arena []byte
+	ends := make([]int, len(values))
+	for i := range values {
+		if arena, err = w.format.codec.Append(arena, values[i]); err != nil {
+			return nil, 0, &RecordError{Channel: w.channel, Index: i, Err: err}
+		}
+		ends[i] = len(arena)
+		if i == 0 && len(values) > 1 { // others are likely to be as long
+			arena = append(make([]byte, 0, (len(arena)+8)*len(values)), arena...)
+		}
+	}
+	records = make([]broker.Record, len(values))
+	start := 0
+	for i, end := range ends {
+		records[i] = broker.Record{Body: arena[start:end:end], Properties: w.props}
+		start = end
+	}
+	return records, int64(len(arena)), nil
+}
+
+// WaitForReaders waits until at least so many live readers are there. When the context ends first, the error says how many were.
+func (w *Writer[T]) WaitForReaders(ctx context.Context, count int) error {
+	return w.awaitPeers(ctx, count)
+}
+
+// Close ends the writer in order: intake stops, confirms are awaited, peers are told Stopped and Closed. It takes until the context's deadline, or 10 s; a *CloseError says what was
+// left then. Writes that wait get their answer. A second Close does nothing.
+func (w *Writer[T]) Close(ctx context.Context) error {
+	return w.close(ctx, &messages.Close{})
+}
+
+// Receipt says what became of the values of a Send. It is safe for concurrent use.
+type Receipt struct {
+	channel string
+	write   *messages.Write
+	done    chan struct{}
+	gone    <-chan struct{}
+	records int
+	err     error // valid when done is closed
+}
+
+// Done is closed when all is known. (When the supervisor itself has ended, Wait returns all the same.)
+func (r *Receipt) Done() <-chan struct{} { return r.done }
+
+// Wait waits until all is known: nil when the broker has confirmed every value, else a *WriteError. When the context ends first it gives the context's error, and the
+// values stay under way.
+func (r *Receipt) Wait(ctx context.Context) error {
+	select {
+	case <-r.done:
+	case <-r.gone:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	return r.result()
+}
+
+func (r *Receipt) settle(written *messages.Written) {
+	if written.Err != nil {
+		r.err = &WriteError{Channel: r.channel, Outcomes: written.Outcomes, Cause: written.Err}
+	}
+	close(r.done)
+}
+
+// result gives what is known when done or gone is closed. A supervisor that has ended has answered all that it took in.
+func (r *Receipt) result() error {
+	select {
+	case <-r.done:
+		return r.err
+	default:
+		return &WriteError{Channel: r.channel, Outcomes: make([]Outcome, r.records), Cause: ErrClosed}
+	}
+}
+
+// gather collects Sends, so that the supervisor is woken once and takes all.
+type gather struct {
+	mu      sync.Mutex
+	writes  []*messages.Write
+	message *messages.Writes
+}
+
+// add says whether the supervisor must be told.
+func (g *gather) add(w *messages.Write) (tell bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.writes = append(g.writes, w)
+	return len(g.writes) == 1
+}
+
+func (g *gather) take() []*messages.Write {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	writes := g.writes
+	g.writes = make([]*messages.Write, 0, len(writes))
+	return writes
+}
