@@ -1,0 +1,124 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/d2e2d648/weir"
+	"github.com/d2e2d648/weir/broker/rabbitmq"
+)
+
+// envPassword names the environment variable with the password. A password in --broker would show in the list of processes.
+const envPassword = "WEIR_PASSWORD"
+
+const embeddedBroker = "embedded"
+
+// brokerFlags are the flags that all commands have.
+type brokerFlags struct {
+	Broker       string `env:"WEIR_URL" placeholder:"URL" help:"The broker: amqp://user@host:port/vhost, amqps:// for TLS, several hosts separated by commas; or 'embedded', which lives in this process ('run' only, its default where WEIR_URL is not set). The password may come from the environment variable WEIR_PASSWORD or from --password-file instead of the URL, which other users of the machine can see."`
+	PasswordFile string `type:"existingfile" placeholder:"FILE" help:"A file whose first line is the password. It is read again at each connection. Goes before WEIR_PASSWORD, and that before the URL's."`
+	Log          string `enum:"off,trace,debug,info,warn,error" default:"off" placeholder:"LEVEL" help:"Log what happens to the channel on standard error: trace, debug, info, warn, error."`
+}
+
+// refuseEmbedded explains why a command that is one end of a channel needs a broker of its own.
+func (f *brokerFlags) refuseEmbedded() error {
+	switch f.Broker {
+	case embeddedBroker:
+		return errors.New("the embedded broker lives in one process and ends with it, so nobody else could see what is written or read there: " +
+			"name a RabbitMQ broker with --broker amqp://…, or try both ends in one process with 'demo run'")
+	case "":
+		return errors.New("which broker? Name it with --broker amqp://user@host:port/vhost or in the environment variable WEIR_URL")
+	}
+	return nil
+}
+
+// config reads the URL and finds the password.
+func (f *brokerFlags) config() (rabbitmq.Config, error) {
+	config, err := rabbitmq.FromURL(f.Broker)
+	if err != nil {
+		return config, usageError{err}
+	}
+	config.Name = "weir demo"
+	user := config.Credentials.User
+	if user == "" {
+		user = "guest"
+	}
+	switch password, set := os.LookupEnv(envPassword); {
+	case f.PasswordFile != "":
+		if _, err := readPassword(f.PasswordFile); err != nil {
+			return config, usageError{err}
+		}
+		config.Credentials = rabbitmq.Credentials{}
+		config.CredentialsFunc = func(context.Context) (rabbitmq.Credentials, error) {
+			secret, err := readPassword(f.PasswordFile)
+			return rabbitmq.Credentials{User: user, Password: secret}, err
+		}
+	case set:
+		config.Credentials = rabbitmq.Credentials{User: user, Password: rabbitmq.NewSecret(password)}
+	}
+	return config, nil
+}
+
+func readPassword(file string) (rabbitmq.Secret, error) {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return rabbitmq.Secret{}, fmt.Errorf("read the password: %w", err)
+	}
+	first, _, _ := strings.Cut(string(data), "\n")
+	first = strings.TrimSuffix(first, "\r")
+	if first == "" {
+		return rabbitmq.Secret{}, fmt.Errorf("read the password: the first line of %s is empty", file)
+	}
+	return rabbitmq.NewSecret(first), nil
+}
+
+// open connects to the broker, within timeout.
+func (f *brokerFlags) open(ctx context.Context, c *console, timeout time.Duration, opts ...weir.RuntimeOption) (*weir.Runtime, error) {
+	if f.Log != "off" {
+		level, _ := zerolog.ParseLevel(f.Log) // kong has checked it
+		opts = append(opts, weir.WithLog(newLog(c.err, !c.errIsTTY).Level(level)))
+	}
+	if f.Broker == "" || f.Broker == embeddedBroker {
+		return weir.Embedded(opts...), nil
+	}
+	config, err := f.config()
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	rt, err := weir.OpenConfig(ctx, config, opts...)
+	if errors.Is(err, context.DeadlineExceeded) {
+		return nil, fmt.Errorf("the broker at %s did not answer within %v: is it running, and is that its address? %w", strings.Join(config.Addresses, ", "), timeout, err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("the broker at %s: %w", strings.Join(config.Addresses, ", "), err)
+	}
+	return rt, nil
+}
+
+func newLog(out io.Writer, plain bool) zerolog.Logger {
+	return zerolog.New(zerolog.ConsoleWriter{Out: out, NoColor: plain, TimeFormat: "15:04:05.000"}).With().Timestamp().Logger()
+}
+
+// where names the broker for people, without its password.
+func (f *brokerFlags) where() string {
+	if f.Broker == "" || f.Broker == embeddedBroker {
+		return "the embedded broker"
+	}
+	config, err := rabbitmq.FromURL(f.Broker)
+	if err != nil {
+		return "the broker"
+	}
+	return strings.Join(config.Addresses, ",")
+}
+
+// newName gives a name that no other run has.
+func newName(prefix, random string) string { return prefix + "-" + strings.ToLower(random[:10]) }

@@ -1,0 +1,110 @@
+package main
+
+import (
+	"bytes"
+	"io"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"github.com/d2e2d648/weir/test/rabbit/rabbittest"
+)
+
+func TestMain(m *testing.M) {
+	for _, name := range []string{"WEIR_URL", envPassword} { // the developer's own are not for tests
+		if err := os.Unsetenv(name); err != nil {
+			panic(err)
+		}
+	}
+	goleak.VerifyTestMain(rabbittest.Tests(m))
+}
+
+// output is a buffer that a command may write to while a test reads it.
+type output struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.b.Write(p)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.b.String()
+}
+
+// captured is a console whose output a test can read.
+func captured(in string) (c *console, out, err *output) {
+	out, err = &output{}, &output{}
+	return &console{in: strings.NewReader(in), out: out, err: err}, out, err
+}
+
+// parseInto reads a command line that is right.
+func parseInto(t *testing.T, args ...string) *commands {
+	t.Helper()
+	all := &commands{}
+	if _, err := newParser(all, &console{out: io.Discard, err: io.Discard}).Parse(args); err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+func TestWrongUsageIsStatus2AndSaysWhy(t *testing.T) {
+	for _, c := range []struct {
+		args string
+		say  string
+	}{
+		{"", "expected one of"},
+		{"fly", "unexpected argument fly"},
+		{"write orders", "which broker?"},
+		{"write orders --broker embedded", "lives in one process"},
+		{"read orders --broker embedded", "lives in one process"},
+		{"read --broker amqp://localhost", "<channel>"},
+		{"read c --broker amqp://localhost --count=-1", "must not be negative"},
+		{"read c --broker http://localhost", "neither amqp nor amqps"},
+		{"read c --broker amqp://localhost --undecodable ignore", "must be one of"},
+		{"read c --broker amqp://localhost --schema ./none.avsc", "none.avsc"},
+		{"write c --broker amqp://localhost --format text --schema main.go", "leave one of them out"},
+		{"write c --broker amqp://localhost --schema main.go", "the schema in"},
+		{"write c --broker amqp://localhost --input ./none", "none"},
+		{"run --size 31", "--size 31"},
+		{"run --writers 0", "--writers 0"},
+		{"run --rate -1", "--rate"},
+		{"run --crashes 3", "there is no --crash"},
+		{"run --crash x=panic@1s", "there is no actor"},
+		{"run --crash topology=panic@1s", "there is no actor"},
+		{"run --crash data-consumer=burn@1s", "cannot crash by"},
+		{"run --crash data-consumer=panic", "ACTOR=KIND@EVERY"},
+		{"run --crash data-consumer=panic@0s", "duration above 0"},
+		{"run --log loud", "--log must be one of"},
+	} {
+		t.Run(c.args, func(t *testing.T) {
+			console, out, err := captured("")
+			if status := run(strings.Fields(c.args), console); status != exitUsage {
+				t.Errorf("status %d, want %d", status, exitUsage)
+			}
+			if !strings.Contains(err.String(), c.say) || out.String() != "" {
+				t.Errorf("want %q on standard error only, got %q and on standard output %q", c.say, err, out)
+			}
+		})
+	}
+}
+
+func TestEveryHelpShowsAnExample(t *testing.T) {
+	for _, args := range [][]string{{"--help"}, {"run", "--help"}, {"write", "--help"}, {"read", "--help"}} {
+		console, out, err := captured("")
+		if status := run(args, console); status != exitFine {
+			t.Errorf("%v: status %d: %s", args, status, err)
+		}
+		if text := out.String(); !strings.Contains(text, "  demo ") {
+			t.Errorf("%v: no example in %s", args, text)
+		}
+	}
+}

@@ -1,0 +1,154 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/d2e2d648/weir"
+	"github.com/d2e2d648/weir/broker"
+	"github.com/d2e2d648/weir/codec"
+)
+
+// writeCmd is "demo write": the lines of a file or of standard input to a channel.
+type writeCmd struct {
+	brokerFlags
+	Channel string `arg:"" help:"The channel's name."`
+	Input   string `type:"existingfile" placeholder:"FILE" help:"Read the lines of this file. Default: standard input."`
+	Format  string `enum:"ndjson,text," default:"" placeholder:"FORMAT" help:"ndjson: each line is a JSON value, blank lines are skipped; with --schema it is sent as Avro, without as text. text: each line is a record as it is, an empty one too. Default: ndjson with --schema, text without."`
+	Schema  string `type:"existingfile" placeholder:"FILE" help:"The Avro schema of the records."`
+
+	Name        string        `placeholder:"NAME" help:"This writer's name, as its peers see it. Default a random one."`
+	Create      bool          `help:"Declare the channel's exchange and queues if they are not there; otherwise wait until a reader has."`
+	WaitReaders int           `placeholder:"N" help:"Wait until so many readers are there before writing."`
+	Timeout     time.Duration `default:"30s" placeholder:"DURATION" help:"How long to wait for the broker, the channel and the readers. Default 30s."`
+}
+
+// Help implements kong.HelpProvider.
+func (*writeCmd) Help() string {
+	return `Lines go out in calls of up to 1,000 (or what there is, when the input is a pipe or a terminal), several under way at once. Each call goes whole or not at all: at the first record that does not fit, writing stops, the line is named, all earlier calls are confirmed and nothing of the bad one's call is sent.
+
+Ctrl-C stops reading, waits for what was sent, and says what became of it. Exit status 1 when not all of the input was confirmed.
+
+Examples:
+
+  demo write orders --broker amqp://localhost --create < words.txt
+  demo write orders --input orders.ndjson --schema order.avsc --wait-readers 1
+  tail -f app.log | demo write logs --name tail`
+}
+
+// Validate implements kong's hook.
+func (cmd *writeCmd) Validate() error {
+	if err := cmd.refuseEmbedded(); err != nil {
+		return err
+	}
+	switch {
+	case cmd.Format == "text" && cmd.Schema != "":
+		return errors.New("--format text takes lines as they are, but --schema makes Avro of JSON: leave one of them out")
+	case cmd.WaitReaders < 0:
+		return fmt.Errorf("--wait-readers %d: it must not be negative", cmd.WaitReaders)
+	case cmd.Timeout <= 0:
+		return errors.New("--timeout must be above 0")
+	}
+	return nil
+}
+
+// Run is the command.
+func (cmd *writeCmd) Run(c *console, stop *stopper) error {
+	in, eager, err := cmd.input(c)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = in.Close() }()
+	avro, err := loadSchema(cmd.Schema)
+	if err != nil {
+		return err
+	}
+	rt, err := cmd.open(stop.soft, c, cmd.Timeout)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = rt.Close(stop.hard) }()
+	return cmd.write(c, stop, rt, in, eager, avro)
+}
+
+// write writes with the format that was asked for.
+func (cmd *writeCmd) write(c *console, stop *stopper, rt *weir.Runtime, in io.Reader, eager bool, avro *codec.AvroJSON) error {
+	split := &splitter{in: bufio.NewReaderSize(in, 1<<18), eager: eager, skipBlank: avro != nil || cmd.Format == "ndjson"}
+	if avro != nil {
+		return writeLines(c, stop, cmd, rt, split, weir.Custom[json.RawMessage](avro), func(line []byte) (json.RawMessage, error) { return line, nil })
+	}
+	return writeLines(c, stop, cmd, rt, split, weir.Text(), func(line []byte) (string, error) {
+		if cmd.Format == "ndjson" && !json.Valid(line) {
+			return "", errors.New("no JSON value")
+		}
+		return string(line), nil
+	})
+}
+
+// input opens the input. Lines of a file need not be sent before a call is full.
+func (cmd *writeCmd) input(c *console) (in io.ReadCloser, eager bool, err error) {
+	if cmd.Input == "" {
+		if f, ok := c.in.(*os.File); ok {
+			info, err := f.Stat()
+			return f, err != nil || !info.Mode().IsRegular(), nil
+		}
+		return io.NopCloser(c.in), true, nil
+	}
+	f, err := os.Open(cmd.Input)
+	if err != nil {
+		return nil, false, usage("open the input: %w", err)
+	}
+	return f, false, nil
+}
+
+// loadSchema reads an Avro schema; nil for none.
+func loadSchema(file string) (*codec.AvroJSON, error) {
+	if file == "" {
+		return nil, nil
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, usage("read the schema: %w", err)
+	}
+	avro, err := codec.NewAvroJSON(string(text))
+	if err != nil {
+		return nil, usage("the schema in %s: %w", file, err)
+	}
+	return avro, nil
+}
+
+func (cmd *writeCmd) options() []weir.Option {
+	opts := []weir.Option{weir.Window(8*callLines, 16<<20)} // several calls under way
+	if cmd.Name != "" {
+		opts = append(opts, weir.Name(cmd.Name))
+	}
+	if cmd.Create {
+		opts = append(opts, weir.Create())
+	}
+	return opts
+}
+
+// openWriter opens the channel and waits for readers.
+func openWriter[T any](ctx context.Context, cmd *writeCmd, rt *weir.Runtime, format weir.Format[T]) (*weir.Writer[T], error) {
+	ctx, cancel := context.WithTimeout(ctx, cmd.Timeout)
+	defer cancel()
+	w, err := weir.OpenWriter(ctx, rt, cmd.Channel, format, cmd.options()...)
+	if errors.Is(err, broker.ErrNotFound) && !cmd.Create {
+		return nil, fmt.Errorf("%w (a reader makes the channel: start one, or make it here with --create)", err)
+	}
+	if err != nil || cmd.WaitReaders == 0 {
+		return w, err
+	}
+	if err := w.WaitForReaders(ctx, cmd.WaitReaders); err != nil {
+		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeWithin)
+		defer cancel()
+		return nil, errors.Join(err, w.Close(closing))
+	}
+	return w, nil
+}
