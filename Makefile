@@ -1,0 +1,41 @@
+# make demo    the main job, on a broker in this process: needs nothing but Go
+# make test    all tests, with the race detector, on RabbitMQ 3.10 and 4.0: sets up what it needs
+# make lint    formatting, vet, the linters, the rules of the rooms
+# make simulate [SEEDS=20000]   the deterministic simulation
+# make bench   weir beside the raw client, on a RabbitMQ node of its own
+
+GO    ?= go
+SEEDS ?= 20000
+BIN   := bin
+
+.PHONY: demo test lint simulate bench bench-go prepare
+
+demo:
+	$(GO) run ./cmd/demo run
+
+test: prepare
+	CGO_ENABLED=1 $(GO) test -race -timeout 15m ./...
+
+# The trees of the brokers and the C compiler that the race detector needs, where they are missing.
+prepare:
+	$(GO) run ./test/rabbit/cmd/node prepare
+
+# The linter is pinned in a module of its own, so that users do not inherit its dependencies.
+lint: $(BIN)/golangci-lint
+	$(GO) vet ./...
+	$(BIN)/golangci-lint run
+	$(GO) test ./test/rules
+
+$(BIN)/golangci-lint: .ci/go.mod
+	CGO_ENABLED=0 $(GO) build -C .ci -o ../$@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+	touch $@
+
+simulate:
+	$(GO) run ./test/sim/cmd/simulate -seeds $(SEEDS)
+
+bench: prepare
+	$(GO) run -C test/bench .
+
+# Go benchmarks of the hot paths.
+bench-go:
+	$(GO) test -run '^$$' -bench . -benchmem ./broker/... ./codec ./actors ./supervisor .
