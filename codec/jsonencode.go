@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/binary"
+	"errors"
 	"fmt"
 )
 
@@ -92,7 +93,7 @@ func (j *jsonEncoder) union(n *node, i int32, depth int) *Error {
 	for b, branch := range branches {
 		j.out = binary.AppendVarint(j.out[:mark], int64(b))
 		e := j.value(branch, i, depth)
-		if e == nil || j.steps < 0 || e.Kind == ErrInvalid { // what is no JSON object fits no other branch either
+		if e == nil || j.steps < 0 || errors.Is(e.Kind, ErrInvalid) { // what is no JSON object fits no other branch either
 			return e
 		}
 		if last == nil || e.Offset >= last.Offset {

@@ -120,7 +120,7 @@ func doNotBlock(e *env) {
 	}
 	thaw()
 	<-done
-	p.ended() // by Close, or because the connection did not survive
+	_ = p.ended() // by Close, or because the connection did not survive
 	e.eventually("the broker answers again", func() bool { return e.do(broker.Probe{}).Err == nil })
 }
 

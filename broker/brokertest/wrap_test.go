@@ -49,11 +49,11 @@ type session struct {
 	window   broker.PublisherConfig
 	consumes broker.ConsumerConfig
 	// What tweaks remember.
-	opened, ended, flag bool
-	first, last         uint64
-	settled             map[uint64]bool
-	kept                []broker.Event
-	batches             []broker.Batch
+	opened, flag bool
+	first, last  uint64
+	settled      map[uint64]bool
+	kept         []broker.Event
+	batches      []broker.Batch
 }
 
 func (w *wrapped) Lease(owner string) broker.Lease {

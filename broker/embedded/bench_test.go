@@ -92,8 +92,7 @@ func BenchmarkRoundTrip(b *testing.B) {
 	lease := port.Lease("bench")
 	lease.Do(broker.DeclareQueue{Name: "q"}, func(broker.Result) {})
 	arrived := make(chan uint64, 1)
-	var consumer broker.Consumer
-	consumer = lease.OpenConsumer(broker.ConsumerConfig{Queue: "q", Prefetch: 1, MaxBatch: 1}, func(e broker.Event) {
+	consumer := lease.OpenConsumer(broker.ConsumerConfig{Queue: "q", Prefetch: 1, MaxBatch: 1}, func(e broker.Event) {
 		switch e := e.(type) {
 		case *broker.Opened:
 			arrived <- 0

@@ -137,21 +137,25 @@ func (l *link) end(err error) {
 // cut is the network's doing, the same but for a freeze: what that held is lost.
 func (l *link) cut(err error) {
 	if l.frozen {
-		l.dropHeld()
+		l.dropHeld(err)
 		l.thaw()
 	}
 	l.end(err)
 }
 
-// dropHeld loses what comes to the client; but every request has its answer (rule 17).
-func (l *link) dropHeld() {
-	answers := fifo[arrival]{}
+// dropHeld loses what comes to the client; but every request has its answer (rule 17). Where the broker had ended the session meanwhile, all that the client
+// sees of it is the loss (rule 3).
+func (l *link) dropHeld(err error) {
+	kept := fifo[arrival]{}
 	for ; l.down.n > 0; l.down.pop() {
-		if a := l.down.front(); a.request != nil {
-			answers.push(*a)
+		a := l.down.front()
+		if _, end := a.event.(*broker.Ended); end {
+			kept.push(arrival{event: &broker.Ended{Err: err}})
+		} else if a.request != nil {
+			kept.push(*a)
 		}
 	}
-	l.down = answers
+	l.down = kept
 }
 
 // hangUp is the client's doing. What it sent before may still count, what is on its way to it may still arrive.

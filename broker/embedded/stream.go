@@ -68,7 +68,7 @@ func (l *log) find(from *broker.StreamOffset, b *Broker) uint64 {
 	case from.From == broker.FromLast:
 		return l.chunks[len(l.chunks)-1].first
 	case from.From == broker.FromOffset:
-		return max(from.Offset, l.first())
+		return min(max(from.Offset, l.first()), l.end) // RabbitMQ clamps to what there is, too
 	case from.From == broker.FromTime:
 		since := from.Time.Sub(b.epoch)
 		i := sort.Search(len(l.chunks), func(i int) bool { return l.chunks[i].came >= since })

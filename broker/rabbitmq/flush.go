@@ -21,7 +21,7 @@ func (w *wire) say(e endpoint) {
 // flush is the flusher.
 func (w *wire) flush() {
 	defer close(w.done)
-	defer w.raw.Close()
+	defer func() { _ = w.raw.Close() }()
 	var out []byte
 	var turn, spare []endpoint
 	for {

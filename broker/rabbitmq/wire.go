@@ -186,7 +186,7 @@ func (w *wire) established(heartbeat time.Duration) {
 // fail ends the wire at once and tells every session why. Only the first call has an effect.
 func (w *wire) fail(err error) {
 	if w.stop(err, false) {
-		w.raw.Close()
+		_ = w.raw.Close()
 		w.onLost(err)
 	}
 }
