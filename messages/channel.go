@@ -16,7 +16,6 @@ import (
 //	user → writer supervisor  Withdraw                  ends a Write early
 //	user → reader supervisor  Demand      → Batch       the next records
 //	user → reader supervisor  Commit      → Committed   the records of a batch are done with
-//	user → reader supervisor  Ask         → Asked       has the queue records left
 //	user → supervisor         Inspect     → Snapshot    what it is like now
 //	user → supervisor         Close       → Closed      end in order
 

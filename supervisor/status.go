@@ -43,10 +43,15 @@ func (c *channel) onStatusSent(ctx actor.Context, m *messages.StatusSent) {
 	c.advance(ctx)
 }
 
+// speaking says whether peers are to see health checks: until a close has said its last one.
+func (c *channel) speaking() bool {
+	return c.state == messages.Running || c.state == messages.Closing && c.spoke && c.closing.phase == draining
+}
+
 // onTick sends a health check, with fresh metrics where they can be had: an aggregator that has not answered since the last one does not hold it up.
 func (c *channel) onTick(ctx actor.Context, m *messages.Tick) {
 	k := c.current(m.From)
-	if k == nil || c.state != messages.Running {
+	if k == nil || !c.speaking() {
 		return
 	}
 	k.proved()
@@ -63,7 +68,7 @@ func (c *channel) onTick(ctx actor.Context, m *messages.Tick) {
 
 func (c *channel) onMeasured(ctx actor.Context, m *messages.Measured) {
 	k := c.current(m.From)
-	if k == nil || !c.measuring || c.state != messages.Running {
+	if k == nil || !c.measuring || !c.speaking() {
 		return
 	}
 	k.proved()

@@ -6,6 +6,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/d2e2d648/weir/actors"
 	"github.com/d2e2d648/weir/broker"
 	"github.com/d2e2d648/weir/messages"
 	"github.com/d2e2d648/weir/supervisor"
@@ -146,6 +149,34 @@ func TestPeersAreToldOfAFailure(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A channel that fails before it was open says nothing: nobody knows of it.
+func TestChannelThatNeverWasOpenHasNoLastWords(t *testing.T) {
+	b := newBed(t)
+	writer := b.writer()
+	statusReady := false
+	writer.on = func(ev messages.Event) {
+		if r, ok := ev.(*messages.ChildReady); ok && r.Child == messages.StatusProducer {
+			statusReady = true
+		}
+	}
+	b.inject = func(id string, msg any) {
+		if _, stopping := msg.(*actor.Stopping); stopping || !at(id, "writer/data-producer") {
+			return
+		}
+		if statusReady {
+			panic(&actors.Failure{Err: broker.ErrPermission})
+		}
+		panic(&actors.Failure{Err: errInjected})
+	}
+	if m := await(b, writer.open(nil), 10*time.Second); !errors.Is(m.Err, broker.ErrPermission) {
+		t.Errorf("%v", m.Err)
+	}
+	b.world.RunFor(5 * time.Second)
+	if s, _ := b.world.Broker().Queue("orders.writer.status"); s.Ready != 0 || !statusReady {
+		t.Errorf("%d statuses", s.Ready)
 	}
 }
 
