@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/d2e2d648/weir/actors"
+	"github.com/d2e2d648/weir/codec"
 	"github.com/d2e2d648/weir/messages"
 	"github.com/d2e2d648/weir/supervisor"
 )
@@ -17,6 +18,8 @@ var (
 	ErrRedelivered = supervisor.ErrRedelivered
 	// ErrNoQueue: a record came back because no queue is bound where it was published.
 	ErrNoQueue = actors.ErrNoQueue
+	// ErrTooLarge: a record is longer than MaxRecord.
+	ErrTooLarge = codec.ErrTooLarge
 )
 
 // ChannelError says that a channel has failed, and which part of it could not be replaced within the grace window.

@@ -16,7 +16,11 @@ type Option func(*settings)
 type settings struct {
 	supervisor.Config
 	undecodable Undecodable
+	maxRecord   int
 }
+
+// DefaultMaxRecord is the longest body of a record, in bytes: what RabbitMQ 4 takes by default. A longer one would end every session that publishes it.
+const DefaultMaxRecord = 16 << 20
 
 // Name names the endpoint. No two endpoints of a channel, whatever their side, may have the same name, and one that restarts should keep it. Default: a random one.
 func Name(name string) Option { return func(s *settings) { s.Name = name } }
@@ -58,6 +62,9 @@ func Window(records, bytes int) Option {
 	return func(s *settings) { s.Window, s.WindowBytes = records, bytes }
 }
 
+// MaxRecord is the longest body of a record, in bytes, that a writer takes; longer ones are a *RecordError. Default DefaultMaxRecord: change it together with the broker's max_message_size.
+func MaxRecord(bytes int) Option { return func(s *settings) { s.maxRecord = bytes } }
+
 // Poll is the most records of one batch. Default 100.
 func Poll(records int) Option { return func(s *settings) { s.Poll = records } }
 
@@ -87,6 +94,9 @@ func (s *settings) apply(opts []Option) {
 	}
 	if s.Name == "" {
 		s.Name = "endpoint-" + rand.Text()[:10]
+	}
+	if s.maxRecord <= 0 {
+		s.maxRecord = DefaultMaxRecord
 	}
 	if s.undecodable == byDefault {
 		s.undecodable = DeadLetter

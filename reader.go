@@ -194,6 +194,7 @@ func (d *deadLetters) put(ctx context.Context, e *endpoint, body []byte) error {
 		queue := e.channel + ".dead"
 		s := settings{Config: supervisor.Config{Channel: e.channel, Name: e.name + "-dead-letters", NoStatus: true,
 			Resources: &actors.Resources{Queue: queue, RoutingKey: queue}}}
+		s.apply(nil)
 		opened, err := e.rt.openEndpoint(ctx, supervisor.WriterProps, s.Config)
 		if err != nil {
 			return err

@@ -217,6 +217,23 @@ func TestNothingOfABadCallIsSent(t *testing.T) {
 	}
 }
 
+// A record that no broker takes would end one producer after another, and the channel with them.
+func TestRecordLongerThanAllowed(t *testing.T) {
+	ctx, rt := start(t)
+	r := must[*weir.Reader[string]](t)(weir.OpenReader(ctx, rt, "c", weir.Text()))
+	w := must[*weir.Writer[string]](t)(weir.OpenWriter(ctx, rt, "c", weir.Text(), weir.MaxRecord(3)))
+	var record *weir.RecordError
+	if err := w.Write(ctx, "abc", "abcd"); !errors.As(err, &record) || record.Index != 1 || !errors.Is(err, weir.ErrTooLarge) {
+		t.Fatal(err)
+	}
+	if err := w.Write(ctx, "def"); err != nil {
+		t.Fatal(err)
+	}
+	if got := read(ctx, t, r, 1); got[0] != "def" {
+		t.Fatal(got)
+	}
+}
+
 func TestWaitForReaders(t *testing.T) {
 	ctx, rt := start(t)
 	w := must[*weir.Writer[string]](t)(weir.OpenWriter(ctx, rt, "c", weir.Text(), weir.Create()))

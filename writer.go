@@ -3,6 +3,7 @@ package weir
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 
 	"golang.org/x/sync/semaphore"
@@ -22,6 +23,7 @@ type Writer[T any] struct {
 	bytes   *semaphore.Weighted
 	window  int64
 	most    int64 // bytes of the window
+	max     int   // bytes of a record
 }
 
 // OpenWriter opens the writing end of a channel and waits until its resources are there and it can write. What is "not yet" is tried again until the context ends; the
@@ -40,7 +42,7 @@ func OpenWriter[T any](ctx context.Context, rt *Runtime, channel string, format 
 }
 
 func newWriter[T any](e *endpoint, format Format[T], s *settings) *Writer[T] {
-	w := &Writer[T]{endpoint: e, format: format, window: int64(s.Window), most: int64(s.WindowBytes)}
+	w := &Writer[T]{endpoint: e, format: format, window: int64(s.Window), most: int64(s.WindowBytes), max: s.maxRecord}
 	if w.window == 0 {
 		w.window = supervisor.DefaultWindow
 	}
@@ -123,18 +125,22 @@ func (w *Writer[T]) admit(ctx context.Context, records, size int64) error {
 // encode gives the records, whose bodies share one array, and their size.
 func (w *Writer[T]) encode(values []T) (records []broker.Record, size int64, err error) {
 	var arena []byte
-	ends := make([]int, len(values))
+	ends, start := make([]int, len(values)), 0
 	for i := range values {
 		if arena, err = w.format.codec.Append(arena, values[i]); err != nil {
 			return nil, 0, &RecordError{Channel: w.channel, Index: i, Err: err}
 		}
-		ends[i] = len(arena)
+		if size := len(arena) - start; size > w.max {
+			return nil, 0, &RecordError{Channel: w.channel, Index: i, Err: fmt.Errorf("%w: %d bytes, the most is %d (see MaxRecord)", ErrTooLarge, size, w.max)}
+		}
+		start = len(arena)
+		ends[i] = start
 		if i == 0 && len(values) > 1 { // others are likely to be as long
 			arena = append(make([]byte, 0, (len(arena)+8)*len(values)), arena...)
 		}
 	}
 	records = make([]broker.Record, len(values))
-	start := 0
+	start = 0
 	for i, end := range ends {
 		records[i] = broker.Record{Body: arena[start:end:end], Properties: w.props}
 		start = end
