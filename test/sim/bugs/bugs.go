@@ -1,0 +1,67 @@
+package main
+
+type bug struct {
+	name    string
+	patches []patch
+	// harmless, if set, says why nothing need be violated by it.
+	harmless string
+}
+
+type patch struct{ file, was, is string }
+
+// bugs are the ones by which the method was proved, as they would look here.
+var bugs = []bug{
+	{name: "AckBeforeHandOver", // a reader acknowledges what it has been delivered, not what its user has committed
+		patches: []patch{{"supervisor/reader.go", "\tr.account.delivered(m)\n",
+			"\tr.account.delivered(m)\n\tctx.Send(r.data.pid, &messages.Acknowledge{Epoch: r.data.epoch, Tag: m.Last()})\n"}}},
+	{name: "ResendOutOfOrder", // new records go to the new producer before the unconfirmed ones
+		patches: []patch{{"supervisor/writer.go", "\tw.account.rewind()\n",
+			"\tw.account.nacked(w.account.settled.Low(), w.account.sentTo-1)\n\tw.account.rewind()\n"}}},
+	{name: "StaleCommit", // a commit of an old epoch is passed to the new consumer
+		patches: []patch{{"supervisor/reader.go", "\tcase m.Batch.Epoch != r.data.epoch || r.data.pid == nil:\n",
+			"\tcase m.Batch.Epoch != r.data.epoch && r.data.ready:\n" +
+				"\t\tctx.Send(r.data.pid, &messages.Acknowledge{Epoch: r.data.epoch, Tag: m.Batch.Last})\n" +
+				"\t\treply(&messages.Committed{})\n" +
+				"\tcase m.Batch.Epoch != r.data.epoch || r.data.pid == nil:\n"}}},
+	{name: "StaleDelivered", // deliveries of an old epoch are handed over
+		patches: []patch{{"supervisor/reader.go", "\tk := r.current(m.From)\n", "\tk := r.data\n"}}},
+	{name: "ForgetUnconfirmed", // what was with a producer that failed is not sent again
+		patches: []patch{{"supervisor/writer.go", "\tw.account.rewind()\n", ""}}},
+	{name: "NoWindowWake", // a confirm does not send what waited for the window
+		patches: []patch{{"supervisor/writer.go", "\t\tw.pause = nackPauseFirst\n\t}\n\tw.pump(ctx)\n", "\t\tw.pause = nackPauseFirst\n\t}\n"}}},
+	{name: "CommitLostOnFail", // a commit of a failed consumer's batch is never answered
+		patches: []patch{{"supervisor/reader.go", "\t\treply(&messages.Committed{Err: ErrRedelivered})\n", ""}}},
+	{name: "GraceNeverCloses", // a proof does not close the grace window
+		patches: []patch{{"supervisor/child.go", "\tif !c.grace.open {\n\t\treturn\n", "\tif c.failures >= 0 {\n\t\treturn\n"}}},
+	{name: "NoLeaseAbort", // an incarnation that is cut off keeps its sessions
+		patches: []patch{{"supervisor/child.go", "\tc.lease.Abort()\n\tstop(&c.watch)\n", "\tstop(&c.watch)\n"}}},
+	{name: "NoReap", // a stopped child whose mailbox never runs again keeps its parent from stopping
+		patches: []patch{{"supervisor/child.go", "\tc.after(ctx, reapAfter, &reap{c.pid})\n", ""}}},
+	{name: "WindowLeak", // what was confirmed out of order is sent again, and never leaves the window
+		patches: []patch{{"supervisor/account.go", "\treturn first, last, any\n}\n",
+			"\treturn max(r.first, a.sentTo), r.last(), max(r.first, a.sentTo) <= r.last()\n}\n"}}},
+	{name: "IdleGrace", // only a unit of work closes the window, so an idle child's stays open
+		patches: []patch{{"supervisor/child.go", "\t\tc.proof = c.after(ctx, provenAfter, &proven{c.from()})\n", ""}}},
+	{name: "StaleReady", // Ready of any epoch is believed
+		patches: []patch{{"supervisor/channel.go", "\tk := c.current(m.From)\n\tif k == nil {\n\t\treturn\n\t}\n\tk.becameReady(ctx)\n",
+			"\tk := c.find(m.Child)\n\tif k.pid == nil {\n\t\treturn\n\t}\n\tk.becameReady(ctx)\n"}},
+		harmless: "an incarnation is cut off behind what it said before, so its Ready is never stale; and a Publish before Opened is seen as unconfirmed and sent again"},
+	{name: "SpawnWhileStopping", // a back-off that ends while the supervisor stops spawns a child
+		patches:  []patch{{"supervisor/replace.go", "k.epoch != m.Epoch || c.over() ||", "k.epoch != m.Epoch ||"}},
+		harmless: "whatever ends a channel stops the timers of all back-offs, too: two locks on one door"},
+
+	// Those that the simulation found here first.
+	{name: "StatusConfirmLost", // a status whose confirm was lost is never sent again, and holds up the close
+		patches: []patch{{"actors/status_producer.go", "\tif p.timer == nil {\n\t\tp.timer = p.after(ctx, StatusDeadline, &stallCheck{})\n\t}\n", ""}}},
+	{name: "OffsetOfOldStream", // after its stream was deleted and made anew, a status consumer goes on at the old one's offset
+		patches: []patch{
+			{"supervisor/replace.go", "\t\t\tc.statusNext = 0 // a stream that is made anew has other offsets\n", ""},
+			{"actors/status_consumer.go", "\t\tif c.liveFrom < c.next {", "\t\tif c.liveFrom < 0 {"},
+			{"broker/embedded/stream.go", "min(max(from.Offset, l.first()), l.end)", "max(from.Offset, l.first())"}}},
+	{name: "HistoryComesFirst", // a live status that the history session reads before the live one is no event
+		patches: []patch{
+			{"supervisor/peers.go", "\tq.next(s)\n", "\twas := q.State\n\tq.next(s)\n"},
+			{"supervisor/peers.go", "if history || q.told && q.as == q.State {", "if history || known && was == q.State {"}}},
+	{name: "SilentEnd", // the embedded broker: a session that is ended while it is in a black hole never learns of it
+		patches: []patch{{"broker/embedded/link.go", "\t\t\tkept.push(arrival{event: &broker.Ended{Err: err}})\n", ""}}},
+}

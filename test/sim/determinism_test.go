@@ -1,0 +1,69 @@
+package sim
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"strconv"
+	"testing"
+)
+
+const determinismSeeds = 1000
+
+// trace runs a seed and gives its trace, fine and atomic by turns.
+func trace(r *Runner, seed uint64) string {
+	result := r.Run(seed, Mode(seed%2))
+	return fmt.Sprintf("%d %016x %d %d", seed, result.Hash, result.Steps, len(result.Bad))
+}
+
+// The same seed gives the same trace: twice in one process, the second time in reverse order, so that nothing leaks from schedule to schedule; and in
+// another process.
+func TestSameSeedSameTrace(t *testing.T) {
+	t.Parallel()
+	r := NewRunner()
+	first := make([]string, determinismSeeds)
+	var all bytes.Buffer
+	for i := range first {
+		first[i] = trace(r, uint64(i+1))
+		fmt.Fprintln(&all, first[i])
+	}
+	for i := len(first) - 1; i >= 0; i-- {
+		if again := trace(r, uint64(i+1)); again != first[i] {
+			t.Fatalf("seed, hash, steps, violations: first %s, then %s", first[i], again)
+		}
+	}
+	cmd := exec.Command(os.Args[0], "-test.run=^TestPrintTraces$")
+	cmd.Env = append(os.Environ(), "SIM_TRACES="+strconv.Itoa(determinismSeeds))
+	other, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.HasPrefix(other, all.Bytes()) {
+		t.Fatal("another process has other traces")
+	}
+}
+
+// TestPrintTraces is the other process of TestSameSeedSameTrace.
+func TestPrintTraces(t *testing.T) {
+	n, err := strconv.Atoi(os.Getenv("SIM_TRACES"))
+	if err != nil {
+		t.Skip("only for TestSameSeedSameTrace")
+	}
+	r := NewRunner()
+	for i := range n {
+		fmt.Println(trace(r, uint64(i+1)))
+	}
+}
+
+// Different seeds give different traces.
+func TestSeedsDiffer(t *testing.T) {
+	t.Parallel()
+	r, hashes := NewRunner(), map[uint64]bool{}
+	for seed := range uint64(1000) {
+		hashes[r.Run(seed+1, Fine).Hash] = true
+	}
+	if len(hashes) < 990 {
+		t.Errorf("1000 seeds have %d traces only", len(hashes))
+	}
+}
