@@ -20,7 +20,7 @@ type endpoint struct {
 	pid     *actor.PID
 	channel string
 	name    string
-	gone    chan struct{}         // closed when the supervisor has stopped: what is sent to it now is never answered
+	life    context.Context       // ends when the supervisor has stopped: what is sent to it now is never answered
 	failed  atomic.Pointer[error] // why the channel has failed
 	waits   atomic.Pointer[error] // the last reason why it was not open yet
 }
@@ -43,7 +43,7 @@ func (rt *Runtime) openEndpoint(ctx context.Context, props propsFunc, config sup
 		return e, nil
 	}
 	rt.system.Root.Stop(e.pid)
-	<-e.gone
+	<-e.life.Done()
 	return nil, err
 }
 
@@ -55,23 +55,28 @@ func load(p *atomic.Pointer[error]) error {
 }
 
 func (rt *Runtime) spawn(makeProps propsFunc, config supervisor.Config) (*endpoint, error) {
-	e := &endpoint{rt: rt, channel: config.Channel, name: config.Name, gone: make(chan struct{})}
+	e := &endpoint{rt: rt, channel: config.Channel, name: config.Name}
+	var end context.CancelFunc
+	e.life, end = context.WithCancel(context.Background())
 	config.Port, config.Env = rt.port, rt.env
 	config.Events = e.event
 	config.Stopped = func() {
 		rt.forget(e)
-		close(e.gone)
+		end()
 	}
 	props, err := makeProps(config)
 	if err != nil {
+		end()
 		return nil, err
 	}
 	rt.mu.Lock()
 	defer rt.mu.Unlock()
 	if rt.closed {
+		end()
 		return nil, fmt.Errorf("open channel %s: the runtime is closed: %w", config.Channel, ErrClosed)
 	}
 	if e.pid, err = rt.system.Root.SpawnNamed(props, rt.spawnName(config.Channel, config.Name)); err != nil {
+		end()
 		return nil, fmt.Errorf("open channel %s: %w", config.Channel, err)
 	}
 	rt.open[e] = struct{}{}
@@ -99,8 +104,16 @@ func (e *endpoint) event(event Event) {
 // Err says why the channel has failed; nil while it has not.
 func (e *endpoint) Err() error { return load(&e.failed) }
 
+// ended is what a call gets that comes after the end.
+func (e *endpoint) ended() error {
+	if err := e.Err(); err != nil {
+		return err
+	}
+	return ErrClosed
+}
+
 // Done is closed when the channel's supervisor has ended, by Close or by a failure of its own.
-func (e *endpoint) Done() <-chan struct{} { return e.gone }
+func (e *endpoint) Done() <-chan struct{} { return e.life.Done() }
 
 // Subscribe gives the events of this endpoint from now on.
 func (e *endpoint) Subscribe() *Subscription {
@@ -140,17 +153,24 @@ func (e *endpoint) close(ctx context.Context, m *messages.Close) error {
 		m.Done = done
 		return m
 	})
-	if err == nil {
-		<-e.gone
+	switch {
+	case err == nil:
+		select {
+		case <-e.life.Done():
+		case <-ctx.Done(): // a hung part is given up two seconds later
+		}
 		return closed.Err
-	}
-	if errors.Is(err, ErrClosed) {
+	case e.life.Err() != nil:
+		if m.Delete {
+			return &CloseError{Channel: e.channel, Name: e.name, NotDeleted: errClosedBefore}
+		}
 		return e.Err()
 	}
 	e.rt.system.Root.Stop(e.pid) // the context ended early: cut everything off
-	<-e.gone
 	return fmt.Errorf("close channel %s: cut off: %w", e.channel, err)
 }
+
+var errClosedBefore = errors.New("the reader was closed before")
 
 // closeMargin is what of a context's time is left for the answer to a Close.
 const closeMargin = 50 * time.Millisecond
@@ -164,12 +184,12 @@ func ask[T any](ctx context.Context, e *endpoint, request func(done func(*T)) an
 		return answer, nil
 	case <-ctx.Done():
 		return nil, ctx.Err()
-	case <-e.gone:
+	case <-e.life.Done():
 		select {
 		case answer := <-reply:
 			return answer, nil
 		default:
-			return nil, ErrClosed
+			return nil, e.ended()
 		}
 	}
 }

@@ -1,7 +1,6 @@
 package weir
 
 import (
-	"errors"
 	"fmt"
 
 	"github.com/d2e2d648/weir/actors"
@@ -82,16 +81,24 @@ func (e *RecordError) Error() string {
 // Unwrap gives the codec's error.
 func (e *RecordError) Unwrap() error { return e.Err }
 
+// DeadLetterError says that a record that cannot be decoded could not be dead-lettered either. It is kept: the next Read tries again.
+type DeadLetterError struct {
+	Channel string
+	Err     error
+}
+
+// Error implements error.
+func (e *DeadLetterError) Error() string {
+	return fmt.Sprintf("channel %s: dead-letter a record that cannot be decoded: %v", e.Channel, e.Err)
+}
+
+// Unwrap gives the cause. A ChannelError in it is that of the dead letters' own writer.
+func (e *DeadLetterError) Unwrap() error { return e.Err }
+
 // openError says why a channel is not open when its context ended.
 func openError(channel, what string, ended, reason error) error {
 	if reason == nil {
 		return fmt.Errorf("%s channel %s: %w", what, channel, ended)
 	}
 	return fmt.Errorf("%s channel %s: %w; not yet: %w", what, channel, ended, reason)
-}
-
-// isEnd says that a channel has ended, whatever the reason.
-func isEnd(err error) bool {
-	var failed *ChannelError
-	return errors.Is(err, ErrClosed) || errors.As(err, &failed)
 }

@@ -78,7 +78,11 @@ func (s *Subscription) Next(ctx context.Context) (Event, error) {
 		if len(s.ring) > 0 {
 			e := s.ring[0]
 			s.ring = s.ring[1:]
+			more := len(s.ring) > 0
 			s.mu.Unlock()
+			if more {
+				s.signal() // for whoever else waits
+			}
 			return e, nil
 		}
 		closed := s.closed

@@ -1,6 +1,11 @@
 package weir
 
-import "github.com/d2e2d648/weir/codec"
+import (
+	"errors"
+	"fmt"
+
+	"github.com/d2e2d648/weir/codec"
+)
 
 // Format says how records of type T become message bodies and back. A format that cannot be made (a schema that does not parse) says so when a channel is
 // opened with it.
@@ -8,6 +13,24 @@ type Format[T any] struct {
 	codec codec.Codec[T]
 	err   error
 }
+
+// check says why a channel cannot be opened with the format.
+func (f *Format[T]) check(channel string, compat bool) error {
+	switch schema, ok := f.codec.(interface{ CanBeEmpty() bool }); {
+	case f.err != nil:
+		return fmt.Errorf("open channel %s: %w", channel, f.err)
+	case f.codec == nil:
+		return fmt.Errorf("open channel %s: %w", channel, errNoCodec)
+	case compat && ok && schema.CanBeEmpty():
+		return fmt.Errorf("open channel %s: %w", channel, errEmptyBodies)
+	}
+	return nil
+}
+
+var (
+	errNoCodec     = errors.New("the format has no codec")
+	errEmptyBodies = errors.New("records of this schema can be encoded as nothing, which pypz peers take for text: not with Compat")
+)
 
 // Avro is the bare binary encoding of one datum, with that schema on both sides: the writer's is not resolved against the reader's.
 func Avro[T any](schema string, opts ...codec.Option) Format[T] {

@@ -2,6 +2,7 @@ package weir
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -30,11 +31,13 @@ type Runtime struct {
 	env       *actors.Env
 	hub       *hub
 	log       zerolog.Logger
+	id        string // tells it from others in the same actor system
 	names     atomic.Uint64
 
-	mu     sync.Mutex
-	open   map[*endpoint]struct{}
-	closed bool
+	mu      sync.Mutex
+	open    map[*endpoint]struct{}
+	closed  bool
+	closing sync.Once
 }
 
 // RuntimeOption is one setting of a Runtime.
@@ -51,7 +54,8 @@ func InSystem(system *actor.ActorSystem) RuntimeOption {
 	return func(s *runtimeSettings) { s.system = system }
 }
 
-// WithLog logs what happens to channels: failures of a part as warnings, of a channel as errors, the rest as debug and info. Default: nothing is logged.
+// WithLog logs what happens to channels: failures of a part as warnings, of a channel as errors, the rest as debug and info. Lines are written by the supervisors: a writer that
+// blocks holds up its channel. Default: nothing is logged.
 func WithLog(log zerolog.Logger) RuntimeOption {
 	return func(s *runtimeSettings) { s.log = log }
 }
@@ -102,7 +106,7 @@ func OnPort(port broker.Port, opts ...RuntimeOption) *Runtime {
 	for _, opt := range opts {
 		opt(&s)
 	}
-	rt := &Runtime{system: s.system, port: port, closePort: func() {}, workers: &actors.Workers{}, hub: newHub(), log: s.log, open: map[*endpoint]struct{}{}}
+	rt := &Runtime{system: s.system, port: port, closePort: func() {}, workers: &actors.Workers{}, hub: newHub(), log: s.log, id: rand.Text()[:8], open: map[*endpoint]struct{}{}}
 	rt.env = actors.RealEnv(rt.workers, s.spawn...)
 	if rt.system == nil {
 		rt.system, rt.ownSystem = newSystem(), true
@@ -149,8 +153,13 @@ func (rt *Runtime) Env() *actors.Env { return rt.env }
 // Subscribe gives the events of all endpoints of the Runtime from now on.
 func (rt *Runtime) Subscribe() *Subscription { return rt.hub.subscribe(nil) }
 
-// Close closes the endpoints that are still open, each in order, then the connections. The context bounds it; see Writer.Close.
-func (rt *Runtime) Close(ctx context.Context) error {
+// Close closes the endpoints that are still open, each in order, then the connections. The context bounds it; see Writer.Close. A second Close does nothing, and waits for the first.
+func (rt *Runtime) Close(ctx context.Context) (err error) {
+	rt.closing.Do(func() { err = rt.close(ctx) })
+	return err
+}
+
+func (rt *Runtime) close(ctx context.Context) error {
 	rt.mu.Lock()
 	rt.closed = true
 	left := make([]*endpoint, 0, len(rt.open))
@@ -161,7 +170,11 @@ func (rt *Runtime) Close(ctx context.Context) error {
 	errs := make([]error, len(left))
 	var wait sync.WaitGroup
 	for i, e := range left {
-		wait.Go(func() { errs[i] = e.close(ctx, &messages.Close{}) })
+		wait.Go(func() {
+			if err := e.close(ctx, &messages.Close{}); !errors.Is(err, ErrClosed) { // somebody else was ending it
+				errs[i] = err
+			}
+		})
 	}
 	wait.Wait()
 	rt.closePort()
@@ -183,5 +196,5 @@ func (rt *Runtime) publish(e Event) {
 
 // spawnName gives a name for a supervisor's actor that no other has.
 func (rt *Runtime) spawnName(channel, name string) string {
-	return "weir/" + channel + "/" + name + "/" + strconv.FormatUint(rt.names.Add(1), 10)
+	return "weir/" + rt.id + "/" + channel + "/" + name + "/" + strconv.FormatUint(rt.names.Add(1), 10)
 }

@@ -183,20 +183,37 @@ func TestUndecodableRecords(t *testing.T) {
 	}
 }
 
+// With FailRead a bad record's neighbours arrive all the same, and who commits it goes on without it.
 func TestUndecodableFailsTheRead(t *testing.T) {
 	ctx, rt := start(t)
-	r := must[*weir.Reader[string]](t)(weir.OpenReader(ctx, rt, "c", weir.Text(), weir.OnUndecodable(weir.FailRead)))
+	r := must[*weir.Reader[string]](t)(weir.OpenReader(ctx, rt, "c", weir.Text(), weir.OnUndecodable(weir.FailRead), weir.Poll(3), weir.Prefetch(3)))
 	w := must[*weir.Writer[[]byte]](t)(weir.OpenWriter(ctx, rt, "c", weir.Raw()))
-	if err := w.Write(ctx, []byte("a"), []byte("\xff")); err != nil {
-		t.Fatal(err)
+	var want []string
+	for i := range 30 { // ten times the prefetch
+		if err := w.Write(ctx, []byte{'a' + byte(i%26)}, []byte("\xff")); err != nil {
+			t.Fatal(err)
+		}
+		want = append(want, string(rune('a'+i%26)))
 	}
-	_, err := r.Read(ctx)
-	var record *weir.RecordError
-	for err == nil { // the two may come in batches of their own
-		_, err = r.Read(ctx)
+	var got []string
+	for bad := 0; bad < 30; {
+		batch, err := r.Read(ctx)
+		var record *weir.RecordError
+		switch {
+		case errors.As(err, &record):
+			if bad++; len(batch.Values) != 0 || string(batch.Records[0].Body) != "\xff" {
+				t.Fatalf("%v comes with %v", err, batch)
+			}
+		case err != nil:
+			t.Fatal(err)
+		}
+		got = append(got, batch.Values...)
+		if err := batch.Commit(ctx); err != nil {
+			t.Fatal(err)
+		}
 	}
-	if !errors.As(err, &record) {
-		t.Fatal(err)
+	if strings.Join(got, "") != strings.Join(want, "") {
+		t.Errorf("got %v", got)
 	}
 }
 
@@ -259,7 +276,7 @@ func TestCloseAndDelete(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	rt := weir.OnPort(port)
-	r := must[*weir.Reader[string]](t)(weir.OpenReader(ctx, rt, "c", weir.Text()))
+	r := must[*weir.Reader[string]](t)(weir.OpenReader(ctx, rt, "c", weir.Text(), weir.HealthInterval(100*time.Millisecond)))
 	w := must[*weir.Writer[string]](t)(weir.OpenWriter(ctx, rt, "c", weir.Text(), weir.Name("w")))
 	if err := r.WaitForWriters(ctx, 1); err != nil {
 		t.Fatal(err)

@@ -29,11 +29,11 @@ type Writer[T any] struct {
 // OpenWriter opens the writing end of a channel and waits until its resources are there and it can write. What is "not yet" is tried again until the context ends; the
 // error says what was missing. A writer creates nothing, unless it is told to with Create.
 func OpenWriter[T any](ctx context.Context, rt *Runtime, channel string, format Format[T], opts ...Option) (*Writer[T], error) {
-	if format.err != nil {
-		return nil, format.err
-	}
 	s := settings{Config: supervisor.Config{Channel: channel}}
 	s.apply(opts)
+	if err := format.check(channel, s.Compat); err != nil {
+		return nil, err
+	}
 	e, err := rt.openEndpoint(ctx, supervisor.WriterProps, s.Config)
 	if err != nil {
 		return nil, err
@@ -54,6 +54,7 @@ func newWriter[T any](e *endpoint, format Format[T], s *settings) *Writer[T] {
 		w.props = &broker.Properties{ContentEncoding: encoding}
 	}
 	w.gather.message = &messages.Writes{Take: w.gather.take}
+	context.AfterFunc(e.life, w.abandon)
 	return w
 }
 
@@ -69,17 +70,18 @@ func (w *Writer[T]) Write(ctx context.Context, values ...T) error {
 	case <-receipt.done:
 	case <-ctx.Done():
 		return w.withdraw(ctx, receipt)
-	case <-w.gone:
+	case <-w.life.Done():
 	}
 	return receipt.result()
 }
 
 // withdraw ends a write whose context has ended. The supervisor answers at once.
 func (w *Writer[T]) withdraw(ctx context.Context, r *Receipt) error {
+	w.rt.system.Root.Send(w.pid, w.gather.message) // the caller that is to say so may not have done it yet
 	w.rt.system.Root.Send(w.pid, &messages.Withdraw{Write: r.write})
 	select {
 	case <-r.done:
-	case <-w.gone:
+	case <-w.life.Done():
 	}
 	err := r.result()
 	if failed := (*WriteError)(nil); errors.As(err, &failed) && errors.Is(failed.Cause, supervisor.ErrWithdrawn) {
@@ -99,7 +101,7 @@ func (w *Writer[T]) Send(ctx context.Context, values ...T) (*Receipt, error) {
 	if err := w.admit(ctx, n, size); err != nil {
 		return nil, &WriteError{Channel: w.channel, Outcomes: make([]Outcome, len(records)), Cause: err}
 	}
-	r := &Receipt{channel: w.channel, done: make(chan struct{}), gone: w.gone, records: len(records)}
+	r := &Receipt{from: w.endpoint, done: make(chan struct{}), records: len(records)}
 	r.write = &messages.Write{Records: records, Done: func(written *messages.Written) {
 		w.records.Release(n)
 		w.bytes.Release(size)
@@ -108,16 +110,40 @@ func (w *Writer[T]) Send(ctx context.Context, values ...T) (*Receipt, error) {
 	if w.gather.add(r.write) {
 		w.rt.system.Root.Send(w.pid, w.gather.message)
 	}
+	if w.life.Err() != nil {
+		w.abandon()
+	}
 	return r, nil
 }
 
+// abandon answers what gathered and will not be taken any more.
+func (w *Writer[T]) abandon() {
+	for _, write := range w.gather.take() {
+		write.Done(&messages.Written{Write: write, Err: w.ended(), Outcomes: make([]Outcome, len(write.Records))})
+	}
+}
+
 func (w *Writer[T]) admit(ctx context.Context, records, size int64) error {
-	if err := w.records.Acquire(ctx, records); err != nil {
+	if err := w.acquire(ctx, w.records, records); err != nil {
 		return err
 	}
-	if err := w.bytes.Acquire(ctx, size); err != nil {
+	if err := w.acquire(ctx, w.bytes, size); err != nil {
 		w.records.Release(records)
 		return err
+	}
+	return nil
+}
+
+// acquire waits for room, which never comes once the supervisor has ended.
+func (w *Writer[T]) acquire(ctx context.Context, room *semaphore.Weighted, n int64) error {
+	if ctx.Err() == nil && room.TryAcquire(n) {
+		return nil
+	}
+	either, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(w.life, func() { cancel(w.ended()) })()
+	if room.Acquire(either, n) != nil {
+		return context.Cause(either)
 	}
 	return nil
 }
@@ -161,15 +187,14 @@ func (w *Writer[T]) Close(ctx context.Context) error {
 
 // Receipt says what became of the values of a Send. It is safe for concurrent use.
 type Receipt struct {
-	channel string
+	from    *endpoint
 	write   *messages.Write
 	done    chan struct{}
-	gone    <-chan struct{}
 	records int
 	err     error // valid when done is closed
 }
 
-// Done is closed when all is known. (When the supervisor itself has ended, Wait returns all the same.)
+// Done is closed when all is known. (When the supervisor itself has crashed it may stay open; Wait returns all the same.)
 func (r *Receipt) Done() <-chan struct{} { return r.done }
 
 // Wait waits until all is known: nil when the broker has confirmed every value, else a *WriteError. When the context ends first it gives the context's error, and the
@@ -177,7 +202,7 @@ func (r *Receipt) Done() <-chan struct{} { return r.done }
 func (r *Receipt) Wait(ctx context.Context) error {
 	select {
 	case <-r.done:
-	case <-r.gone:
+	case <-r.from.life.Done():
 	case <-ctx.Done():
 		return ctx.Err()
 	}
@@ -186,18 +211,18 @@ func (r *Receipt) Wait(ctx context.Context) error {
 
 func (r *Receipt) settle(written *messages.Written) {
 	if written.Err != nil {
-		r.err = &WriteError{Channel: r.channel, Outcomes: written.Outcomes, Cause: written.Err}
+		r.err = &WriteError{Channel: r.from.channel, Outcomes: written.Outcomes, Cause: written.Err}
 	}
 	close(r.done)
 }
 
-// result gives what is known when done or gone is closed. A supervisor that has ended has answered all that it took in.
+// result gives what is known when done is closed or the supervisor has ended, which has answered all that it took in.
 func (r *Receipt) result() error {
 	select {
 	case <-r.done:
 		return r.err
 	default:
-		return &WriteError{Channel: r.channel, Outcomes: make([]Outcome, r.records), Cause: ErrClosed}
+		return &WriteError{Channel: r.from.channel, Outcomes: make([]Outcome, r.records), Cause: r.from.ended()}
 	}
 }
 
@@ -220,6 +245,9 @@ func (g *gather) take() []*messages.Write {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	writes := g.writes
-	g.writes = make([]*messages.Write, 0, len(writes))
+	g.writes = nil
+	if len(writes) > 0 {
+		g.writes = make([]*messages.Write, 0, len(writes))
+	}
 	return writes
 }
