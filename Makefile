@@ -11,7 +11,7 @@ BIN   := bin
 .PHONY: demo test lint simulate bench bench-go prepare
 
 demo:
-	$(GO) run ./cmd/demo run
+	$(GO) run ./cmd/demo run --crash data-consumer=panic@1500ms --crash data-producer=error@2s --crash status-consumer=goexit@3s
 
 # The simulation runs on one thread: the race detector would find nothing there, and take four times as long.
 test: prepare
