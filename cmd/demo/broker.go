@@ -105,7 +105,12 @@ func (f *brokerFlags) open(ctx context.Context, c *console, timeout time.Duratio
 }
 
 func newLog(out io.Writer, plain bool) zerolog.Logger {
-	return zerolog.New(zerolog.ConsoleWriter{Out: out, NoColor: plain, TimeFormat: "15:04:05.000"}).With().Timestamp().Logger()
+	return zerolog.New(zerolog.ConsoleWriter{Out: out, NoColor: plain, TimeFormat: "15:04:05.000"}).Hook(zerolog.HookFunc(stamp))
+}
+
+// stamp is zerolog's Timestamp with fractions of a second, which that one leaves out unless a global says otherwise.
+func stamp(e *zerolog.Event, _ zerolog.Level, _ string) {
+	e.Str(zerolog.TimestampFieldName, time.Now().Format(time.RFC3339Nano))
 }
 
 // where names the broker for people, without its password.

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -106,5 +107,17 @@ func TestEveryHelpShowsAnExample(t *testing.T) {
 		if text := out.String(); !strings.Contains(text, "  demo ") {
 			t.Errorf("%v: no example in %s", args, text)
 		}
+	}
+}
+
+func TestLogTellsFractionsOfASecond(t *testing.T) {
+	var out output
+	log := newLog(&out, true)
+	for range 3 { // one of them may fall on a whole second
+		log.Warn().Msg("x")
+		time.Sleep(2 * time.Millisecond)
+	}
+	if text := out.String(); strings.Count(text, ".") != 3 || strings.Count(text, ".000 ") > 1 {
+		t.Errorf("times without fractions of a second:\n%s", text)
 	}
 }
