@@ -132,7 +132,8 @@ func (e *endpoint) Inspect(ctx context.Context) (*messages.Snapshot, error) {
 func (e *endpoint) awaitPeers(ctx context.Context, count int) error {
 	var reason atomic.Pointer[error]
 	opened, err := ask(ctx, e, func(done func(*messages.Opened)) any {
-		return &messages.AwaitPeers{Count: count, NotYet: func(why error) { reason.Store(&why) }, Done: done}
+		return &messages.AwaitPeers{Count: count, Done: done, NotYet: func(why error) { reason.Store(&why) },
+			Expired: func() bool { return ctx.Err() != nil }}
 	})
 	switch {
 	case err == nil:

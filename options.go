@@ -42,7 +42,8 @@ func JoinOnly() Option { return func(s *settings) { s.Create = false } }
 // Compat declares resources exactly as pypz does. All endpoints that declare must agree on it.
 func Compat() Option { return func(s *settings) { s.Compat = true } }
 
-// Ordered promises the order of first deliveries over incidents, too: one consumer at a time.
+// Ordered promises the order of first deliveries over incidents, too: one consumer at a time. Further readers wait for their turn; with Compat or JoinOnly, where the queue itself
+// knows nothing of it, they fail when their grace window runs out.
 func Ordered() Option { return func(s *settings) { s.Ordered = true } }
 
 // WithoutStatus leaves out the status streams: peers do not see this endpoint, nor it them.

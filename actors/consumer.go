@@ -38,7 +38,7 @@ func (c *DataConsumer) handle(ctx actor.Context, msg any) {
 	case *broker.Delivered:
 		ctx.Send(c.Parent, &messages.Delivered{From: c.From, First: m.First, Records: m.Records})
 	case *messages.Acknowledge:
-		c.consumer.Ack(m.Tag, true)
+		c.consumer.Ack(m.Tag, !m.Alone)
 	case *broker.Opened:
 		c.open(ctx)
 	case *broker.Ended:

@@ -20,23 +20,23 @@ import (
 //	user → supervisor         Close       → Closed      end in order
 
 type (
-	// Open asks to be told when the channel is open. NotYet, if set, is called with each reason why it is not.
-	Open struct {
-		NotYet func(error)
-		Done   func(*Opened)
-	}
+	// Open asks to be told when the channel is open. Until then the events say why it is not (WaitsFor, ChildFailed).
+	Open struct{ Done func(*Opened) }
 
-	// AwaitPeers asks to be told when at least Count live peers of the other side are there.
+	// AwaitPeers asks to be told when at least Count live peers of the other side are there. NotYet, if set, is called with what is missing whenever
+	// peers have changed. Expired, if set, says that nobody waits any more: the request is forgotten then, without an answer. Neither may block.
 	AwaitPeers struct {
-		Count  int
-		NotYet func(error)
-		Done   func(*Opened)
+		Count   int
+		NotYet  func(error)
+		Expired func() bool
+		Done    func(*Opened)
 	}
 
 	// Opened answers Open and AwaitPeers.
 	Opened struct{ Err error }
 
-	// Write asks to publish records, in their order.
+	// Write asks to publish records, in their order. The window bounds what is at the broker, not what is admitted: a supervisor takes every Write and
+	// keeps it until its end, through an outage, too. Who sends them bounds what is under way (as package weir does: by the window).
 	Write struct {
 		Records []broker.Record
 		Done    func(*Written)

@@ -58,10 +58,11 @@ type (
 		Records []broker.Record
 	}
 
-	// Acknowledge acknowledges every tag of that epoch up to and including it.
+	// Acknowledge acknowledges every tag of that epoch up to and including it; with Alone only that one.
 	Acknowledge struct {
 		Epoch uint64
 		Tag   uint64
+		Alone bool
 	}
 )
 

@@ -12,15 +12,17 @@ import (
 // confirm of a dead incarnation is as true as any. A nacked record gets a new sequence, at the tail.
 type account struct {
 	limits   limits
-	next     uint64       // sequence of the next record
-	runs     []run        // in rising order; the first is not wholly settled
-	settled  broker.Marks // confirmed or given up
-	sentTo   uint64       // all below are with the current producer, or settled
-	everSent uint64       // all below have been with some producer
-	inFlight int          // records below sentTo that are not settled
-	bytes    int          // of those
-	open     int          // records that are not settled
-	finished []*write     // reused by settle
+	next     uint64                     // sequence of the next record
+	runs     []run                      // in rising order, with gaps where settled ones were; the first is not wholly settled
+	hollow   int                        // of them are wholly settled
+	settled  broker.Marks               // confirmed or given up
+	sentTo   uint64                     // all below are with the current producer, or settled
+	everSent uint64                     // all below have been with some producer
+	inFlight int                        // records below sentTo that are not settled
+	bytes    int                        // of those
+	open     int                        // records that are not settled
+	writes   map[*messages.Write]*write // that have no answer yet
+	finished []*write                   // reused by settle
 }
 
 // limits bound what is in flight and how large a run from actor to actor is.
@@ -30,8 +32,9 @@ type limits struct{ records, bytes, runRecords, runBytes int }
 type write struct {
 	request *messages.Write
 	reply   func(*messages.Written)
-	left    int  // records that are not settled
-	given   bool // it was withdrawn: its answer is given, and what is in flight is not sent again
+	first   uint64 // no sequence of it is lower
+	left    int    // records that are not settled, until it is given
+	given   bool   // it was withdrawn: its answer is given, and what is in flight is not sent again
 	// returned marks records that came back for want of a queue and were not sent again since; nil: none.
 	returned []bool
 }
@@ -40,7 +43,8 @@ type write struct {
 type run struct {
 	first uint64
 	n     int
-	of    *write
+	open  int    // records that are not settled
+	of    *write // nil when none is open: the records go as soon as nothing waits for them
 	from  int
 	again bool // it was negatively acknowledged before: a queue of several may have it
 }
@@ -56,17 +60,18 @@ func (r *run) records(first, last uint64) []broker.Record {
 }
 
 func newAccount(l limits) account {
-	return account{limits: l, next: 1, settled: broker.NewMarks(1), sentTo: 1, everSent: 1}
+	return account{limits: l, next: 1, settled: broker.NewMarks(1), sentTo: 1, everSent: 1, writes: map[*messages.Write]*write{}}
 }
 
 // admit takes a write in, behind all others.
 func (a *account) admit(w *write) {
-	w.left = len(w.request.Records)
+	w.first, w.left = a.next, len(w.request.Records)
+	a.writes[w.request] = w
 	a.append(run{n: w.left, of: w})
 }
 
 func (a *account) append(r run) {
-	r.first = a.next
+	r.first, r.open = a.next, r.n
 	a.runs = append(a.runs, r)
 	a.next += uint64(r.n)
 	a.open += r.n
@@ -154,11 +159,19 @@ func (a *account) confirmed(first, last uint64) []*write {
 		w := r.of
 		w.left -= int(l - f + 1)
 		if w.left == 0 && !w.given {
-			w.given = true
+			a.answered(w)
 			a.finished = append(a.finished, w)
 		}
 	})
 	return a.finished
+}
+
+// answered notes that a write gets its answer.
+func (a *account) answered(w *write) {
+	w.given = true
+	if a.writes[w.request] == w {
+		delete(a.writes, w.request)
+	}
 }
 
 // nacked admits the records again, at the tail; how many.
@@ -180,6 +193,9 @@ func (a *account) nacked(first, last uint64) (again int) {
 func (a *account) cameBack(first, last uint64) {
 	for i := a.at(first); i < len(a.runs) && a.runs[i].first <= last; i++ {
 		r := &a.runs[i]
+		if r.of == nil {
+			continue
+		}
 		if r.of.returned == nil {
 			r.of.returned = make([]bool, len(r.of.request.Records))
 		}
@@ -201,6 +217,10 @@ func (a *account) settle(first, last uint64, f func(r *run, first, last uint64))
 			from, to := max(first, r.first), min(last, r.last())
 			a.uncount(r, from, to)
 			f(r, from, to)
+			if r.open == 0 {
+				r.of = nil
+				a.hollow++
+			}
 		}
 	})
 	a.settled.Add(first, last)
@@ -208,7 +228,9 @@ func (a *account) settle(first, last uint64, f func(r *run, first, last uint64))
 }
 
 func (a *account) uncount(r *run, first, last uint64) {
-	a.open -= int(last - first + 1)
+	n := int(last - first + 1)
+	a.open -= n
+	r.open -= n
 	if first >= a.sentTo {
 		return
 	}
@@ -219,70 +241,65 @@ func (a *account) uncount(r *run, first, last uint64) {
 	}
 }
 
-// drop forgets the runs that are wholly settled.
+// drop forgets the runs that are wholly settled: at once at the front, behind it when they are more than half.
 func (a *account) drop() {
 	k := 0
-	for k < len(a.runs) && a.runs[k].last() < a.settled.Low() {
-		a.runs[k] = run{}
+	for k < len(a.runs) && a.runs[k].open == 0 {
 		k++
 	}
-	if a.runs = a.runs[k:]; len(a.runs) == 0 {
+	a.runs = a.runs[k:]
+	a.hollow -= k
+	switch {
+	case len(a.runs) == 0:
 		a.runs = nil
+	case 2*a.hollow > len(a.runs):
+		a.runs = slices.DeleteFunc(a.runs, func(r run) bool { return r.open == 0 })
+		a.hollow = 0
 	}
 	a.sentTo = max(a.sentTo, a.settled.Low())
 }
 
 // rewind makes everything that is not settled unsent: the producer has ended. What was withdrawn is not sent again.
 func (a *account) rewind() {
-	for i := 0; i < len(a.runs); {
-		if r := a.runs[i]; r.of.given && !a.wholly(&r) {
-			a.settle(r.first, r.last(), func(*run, uint64, uint64) {})
-			i = 0 // the front may have gone
-			continue
+	var withdrawn []run
+	for i := 0; i < len(a.runs) && a.runs[i].first < a.sentTo; i++ { // what was not sent was settled when it was withdrawn
+		if r := a.runs[i]; r.of != nil && r.of.given {
+			withdrawn = append(withdrawn, r)
 		}
-		i++
+	}
+	for _, r := range withdrawn {
+		a.settle(r.first, r.last(), func(*run, uint64, uint64) {})
 	}
 	a.sentTo, a.inFlight, a.bytes = a.settled.Low(), 0, 0
 }
 
-func (a *account) wholly(r *run) bool {
-	missing := false
-	a.settled.Missing(r.first, r.last(), func(uint64, uint64) { missing = true })
-	return !missing
-}
-
 // withdraw ends a write: the outcomes of its records, or nil when it has ended already. What was never sent will not be.
 func (a *account) withdraw(request *messages.Write) (*write, []messages.Outcome) {
-	i := slices.IndexFunc(a.runs, func(r run) bool { return r.of.request == request && !r.of.given })
-	if i < 0 {
+	w := a.writes[request]
+	if w == nil {
 		return nil, nil
 	}
-	w := a.runs[i].of
-	outcomes := a.outcomes(w)
-	w.given = true
-	a.settleUnsent(w)
+	outcomes, runs := confirmedAll(w), a.openRuns(w)
+	for i := range runs {
+		a.note(&runs[i], outcomes)
+	}
+	a.answered(w)
+	for _, r := range runs { // what is not with a producer now is given up
+		a.settle(max(r.first, a.sentTo), r.last(), func(*run, uint64, uint64) {})
+	}
 	return w, outcomes
 }
 
-// settleUnsent gives up what of a write is not with a producer now.
-func (a *account) settleUnsent(w *write) {
-	for i := len(a.runs) - 1; i >= 0; i-- {
-		if r := a.runs[i]; r.of == w && r.last() >= a.sentTo {
-			a.settle(max(r.first, a.sentTo), r.last(), func(*run, uint64, uint64) {})
-			i = min(i, len(a.runs))
+// openRuns gives the runs of a write that has no answer yet. There is one, unless some of it was negatively acknowledged.
+func (a *account) openRuns(w *write) (runs []run) {
+	left := w.left
+	for i := a.at(w.first); left > 0; i++ {
+		if r := a.runs[i]; r.of == w {
+			runs = append(runs, r)
+			left -= r.open
 		}
 	}
-}
-
-// outcomes says of each record of a write what is known of it now.
-func (a *account) outcomes(w *write) []messages.Outcome {
-	out := confirmedAll(w)
-	for i := range a.runs {
-		if r := &a.runs[i]; r.of == w {
-			a.note(r, out)
-		}
-	}
-	return out
+	return runs
 }
 
 func confirmedAll(w *write) []messages.Outcome {
@@ -318,7 +335,7 @@ func (a *account) giveUp(f func(*write, []messages.Outcome)) {
 	outcomes := map[*write][]messages.Outcome{} // in one pass: after a long outage there may be very many
 	for i := range a.runs {
 		r := &a.runs[i]
-		if r.of.given {
+		if r.of == nil || r.of.given {
 			continue
 		}
 		if outcomes[r.of] == nil {
@@ -328,9 +345,9 @@ func (a *account) giveUp(f func(*write, []messages.Outcome)) {
 		a.note(r, outcomes[r.of])
 	}
 	for _, w := range left {
-		w.given = true
+		a.answered(w)
 		f(w, outcomes[w])
 	}
 	a.settled.Add(0, a.next-1)
-	a.runs, a.open, a.inFlight, a.bytes, a.sentTo = nil, 0, 0, 0, a.next
+	a.runs, a.hollow, a.open, a.inFlight, a.bytes, a.sentTo = nil, 0, 0, 0, 0, a.next
 }

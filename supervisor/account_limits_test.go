@@ -156,3 +156,59 @@ func TestWithdrawnRecordsAreNotPublishedAgain(t *testing.T) {
 		t.Errorf("%d writes ended", len(done))
 	}
 }
+
+// One old open write in front does not keep those behind it that have ended, and a withdrawal does not look at all that are open.
+func TestWritesBehindAnOpenOneGo(t *testing.T) {
+	for name, end := range map[string]func(a *account, w *write, sequence uint64){
+		"withdrawn": func(a *account, w *write, _ uint64) { a.withdraw(w.request) },
+		"confirmed": func(a *account, _ *write, sequence uint64) { a.confirmed(sequence, sequence) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := newAccount(limits{records: 10, bytes: 100, runRecords: 10, runBytes: 100})
+			old := admitted(&a, records(1, 1))
+			var all []*write
+			for range 100_000 {
+				all = append(all, admitted(&a, records(1, 1)))
+			}
+			for i, w := range all[:len(all)-1] {
+				end(&a, w, uint64(i+2))
+			}
+			if len(a.runs) > 4 || len(a.writes) != 2 {
+				t.Errorf("%d runs, %d writes are kept", len(a.runs), len(a.writes))
+			}
+			var got []uint64
+			for batch, any := a.take(); any; batch, any = a.take() {
+				got = append(got, batch.First, batch.Last())
+			}
+			if !slices.Equal(got, []uint64{1, 1, 100_001, 100_001}) { // no batch spans the gap
+				t.Errorf("published %v", got)
+			}
+			if done := a.confirmed(1, 100_001); len(done) != 2 || done[0] != old || a.open+len(a.runs) != 0 {
+				t.Errorf("%d writes ended, %d runs are left", len(done), len(a.runs))
+			}
+		})
+	}
+}
+
+// A producer that fails again and again through a long outage costs nothing for each write that waits.
+func TestRewindOfManyWithdrawnWrites(t *testing.T) {
+	a := newAccount(limits{records: 50_000, bytes: 1 << 20, runRecords: 10, runBytes: 100})
+	var all []*write
+	for range 100_000 {
+		all = append(all, admitted(&a, records(1, 1)))
+	}
+	for _, any := a.take(); any; _, any = a.take() {
+	}
+	for i := 1; i < len(all); i += 2 {
+		a.withdraw(all[i].request)
+	}
+	a.rewind()
+	if a.open != 50_000 || len(a.runs) > 100_000 {
+		t.Errorf("%d open, %d runs", a.open, len(a.runs))
+	}
+	for i := range a.runs {
+		if w := a.runs[i].of; w != nil && w.given {
+			t.Fatal("a withdrawn write is kept")
+		}
+	}
+}

@@ -241,12 +241,45 @@ func (n *naive) outcomes(nw *naiveWrite) []messages.Outcome {
 }
 
 func (n *naive) check(op string) {
+	n.checkMemory(op)
 	records, bytes, open := n.inFlight()
 	if a := &n.account; a.inFlight != records || a.bytes != bytes || a.open != open {
 		n.t.Fatalf("after %s: in flight %d, bytes %d, open %d; want %d, %d, %d", op, a.inFlight, a.bytes, a.open, records, bytes, open)
 	}
 	if records > n.limits.records || bytes > n.limits.bytes && records > 1 {
 		n.t.Fatalf("after %s: %d records of %d bytes are in flight, allowed are %d of %d", op, records, bytes, n.limits.records, n.limits.bytes)
+	}
+}
+
+// checkMemory: what is wholly settled is not kept, whatever is open in front of it.
+func (n *naive) checkMemory(op string) {
+	a, hollow, total := &n.account, 0, 0
+	for i := range a.runs {
+		r := &a.runs[i]
+		open := 0
+		for _, e := range n.list {
+			if !e.settled && e.sequence >= r.first && e.sequence <= r.last() {
+				open++
+			}
+		}
+		if r.open != open || (r.of == nil) != (open == 0) {
+			n.t.Fatalf("after %s: run %d-%d counts %d open, want %d; its records are kept: %v", op, r.first, r.last(), r.open, open, r.of != nil)
+		}
+		if total += open; open == 0 {
+			hollow++
+		}
+	}
+	if total != a.open || hollow != a.hollow || 2*hollow > len(a.runs) || len(a.runs) > 0 && a.runs[0].open == 0 {
+		n.t.Fatalf("after %s: %d of %d runs are hollow (it counts %d), %d records open of %d", op, hollow, len(a.runs), a.hollow, total, a.open)
+	}
+	waiting := 0
+	for _, nw := range n.writes {
+		if !nw.given {
+			waiting++
+		}
+	}
+	if len(a.writes) != waiting {
+		n.t.Fatalf("after %s: %d writes are kept for a withdrawal, want %d", op, len(a.writes), waiting)
 	}
 }
 
@@ -277,7 +310,7 @@ func (n *naive) giveUp() {
 			n.t.Fatalf("a write of %d records had %d answers", len(nw.confirmed), n.answered[nw.w])
 		}
 	}
-	if a := &n.account; a.open+a.inFlight+a.bytes+len(a.runs) != 0 {
+	if a := &n.account; a.open+a.inFlight+a.bytes+len(a.runs)+a.hollow+len(a.writes) != 0 {
 		n.t.Fatalf("%+v is left", *a)
 	}
 }

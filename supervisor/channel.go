@@ -57,6 +57,8 @@ type half interface {
 	// drained says whether nothing is under way that a close waits for; left notes what is.
 	drained() bool
 	left(*CloseError)
+	// flushed: the data child, which is ready, is about to be told to finish.
+	flushed(ctx actor.Context)
 	// released: the channel has ended; whoever waits gets the error.
 	released(err error)
 	// payload is what a health check counts; nil values are left out.
@@ -245,7 +247,7 @@ func (c *channel) onResources(ctx actor.Context) {
 		c.become(messages.Opening)
 	}
 	for _, k := range c.all[1:] {
-		if first || k.waiting {
+		if (first || k.waiting) && !c.closing.finishing(k, c) {
 			k.start(ctx)
 		}
 	}
@@ -280,15 +282,6 @@ func (c *channel) onNotYet(ctx actor.Context, m *messages.NotYet) {
 	k.works(ctx)
 	c.emit(&messages.WaitsFor{Head: c.head(), From: m.From, Reason: m.Reason})
 	c.closing.notYet = m.Reason
-	for _, open := range c.opens {
-		notYet(open.NotYet, m.Reason)
-	}
-}
-
-func notYet(f func(error), reason error) {
-	if f != nil {
-		f(reason)
-	}
 }
 
 // answer answers a request: by its Done, or by a message to its sender.
@@ -317,12 +310,7 @@ func (c *channel) onOpen(ctx actor.Context, m *messages.Open) {
 	case c.state == messages.Running:
 		reply(&messages.Opened{})
 	default:
-		c.opens = append(c.opens, &messages.Open{NotYet: m.NotYet, Done: reply})
-		for _, k := range c.all { // what has been in the way so far
-			if k.cause != nil {
-				notYet(m.NotYet, k.cause)
-			}
-		}
+		c.opens = append(c.opens, &messages.Open{Done: reply})
 	}
 }
 

@@ -2,6 +2,7 @@ package supervisor
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 
@@ -120,6 +121,7 @@ func (c *channel) advance(ctx actor.Context) {
 func (c *channel) flush(ctx actor.Context) {
 	c.closing.phase, c.closing.dataLost = flushing, false
 	if c.data.ready {
+		c.half.flushed(ctx)
 		ctx.Send(c.data.pid, &messages.Finish{Epoch: c.data.epoch})
 	} else {
 		c.closing.dataDone = true
@@ -165,17 +167,32 @@ func (c *channel) certain() error {
 
 // deleteWhenAlone deletes when no peer is open: streams go at once, also under live consumers, and a peer that loses its stream is deaf from then on.
 func (c *channel) deleteWhenAlone(ctx actor.Context) {
-	name, any := c.peers.open(c.now())
-	if any && !c.closing.force && c.statusConsumer != nil {
-		c.closing.notYet = fmt.Errorf("peer %s is open", name)
-		c.emit(&messages.WaitsFor{Head: c.head(), Reason: c.closing.notYet})
+	if wait, why := c.notAlone(); why != nil {
+		c.closing.notYet = why
+		c.emit(&messages.WaitsFor{Head: c.head(), Reason: why})
 		stop(&c.closing.look)
-		c.closing.look = c.env.After(ctx.ActorSystem(), c.cfg.HealthInterval, ctx.Self(), &lookAgain{})
+		c.closing.look = c.env.After(ctx.ActorSystem(), wait, ctx.Self(), &lookAgain{})
 		return
 	}
 	c.closing.deleting = true
 	c.endAll(ctx) // nobody of us uses what is to be deleted
 	c.topology.start(ctx)
+}
+
+// notAlone says why resources may not be deleted yet, if so, and when to look again. That nobody is known to be open means something only when whoever is
+// there has had time to be heard: the history may not have been read yet.
+func (c *channel) notAlone() (wait time.Duration, why error) {
+	if c.closing.force || c.statusConsumer == nil {
+		return 0, nil
+	}
+	now := c.now()
+	if name, any := c.peers.open(now); any {
+		return c.cfg.HealthInterval, fmt.Errorf("peer %s is open", name)
+	}
+	if wait = c.peers.unheard(now); wait > 0 {
+		return wait, fmt.Errorf("peers that are not known yet may be open: they have %s more to be heard", wait.Round(time.Millisecond))
+	}
+	return 0, nil
 }
 
 func (c *channel) onCloseDeadline(ctx actor.Context) {

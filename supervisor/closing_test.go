@@ -193,7 +193,7 @@ func TestCloseBeforeTheChannelIsOpen(t *testing.T) {
 				b.world.RunFor(0)
 			}
 			writer := b.writer(func(c *supervisor.Config) { c.Create = state == messages.Opening })
-			opened := writer.open(nil)
+			opened := writer.open()
 			b.world.RunFor(time.Second)
 			if !writer.has(state) {
 				t.Fatalf("%+v", last[*messages.StateChanged](writer))

@@ -57,7 +57,8 @@ type Config struct {
 	Create bool
 	// Compat declares resources exactly as pypz does, and nothing else: a classic queue without limits or dead letters.
 	Compat bool
-	// Ordered promises the order of first deliveries over incidents, too: one consumer is active at a time. A queue that is declared so, or is consumed exclusively where another declares it.
+	// Ordered promises the order of first deliveries over incidents, too: one consumer is active at a time. A queue that is declared so, or is consumed exclusively where
+	// another declares it or Compat leaves no choice.
 	Ordered bool
 	// NoStatus leaves out the status streams: peers do not see this endpoint, nor it them.
 	NoStatus bool
@@ -178,7 +179,6 @@ func (c *Config) derive() actors.Resources {
 		r.StatusOptions = broker.QueueOptions{Type: broker.Stream}
 	}
 	if c.Compat {
-		r.QueueOptions.SingleActiveConsumer = c.Ordered
 		return r
 	}
 	r.Dead = c.Channel + ".dead"

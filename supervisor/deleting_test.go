@@ -149,3 +149,55 @@ func TestDeletingTwice(t *testing.T) {
 		declare(b, broker.DeleteQueue{Name: "orders"}, broker.DeleteExchange{Name: "orders"})
 	}
 }
+
+// That no peer is known means nothing right after opening: whoever is there has three health intervals to be heard. Afterwards nothing is waited for.
+func TestDeletingWaitsUntilPeersHadTimeToBeHeard(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		opened time.Duration // before the close
+		least  time.Duration // that the close takes
+	}{
+		{"at once", 0, 5900 * time.Millisecond}, {"soon", 4 * time.Second, 1900 * time.Millisecond}, {"later", 6 * time.Second, 0},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			b := newBed(t)
+			reader := b.reader()
+			reader.opened()
+			b.world.RunFor(test.opened)
+			began := b.world.Now()
+			if m := await(b, reader.close(10*time.Second, deletes), 10*time.Second); m.Err != nil {
+				t.Error(m.Err)
+			}
+			if took := b.world.Now() - began; took < test.least || took > test.least+time.Second/5 {
+				t.Errorf("took %s, want %s or little more", took, test.least)
+			}
+		})
+	}
+}
+
+// A reader that deletes as soon as it runs does not do it under a writer that lives, whenever it hears of that.
+func TestDeletingRightAfterOpeningSparesALiveWriter(t *testing.T) {
+	for seed := range uint64(20) {
+		b := seeded(t, seed)
+		writer := b.writer()
+		writer.opened()
+		b.world.RunFor(3 * time.Second)
+		b.world.Broker().Delay(200 * time.Millisecond)
+		reader := b.reader()
+		closed := reader.close(20*time.Second, deletes)
+		m := await(b, closed, 21*time.Second)
+		var left *supervisor.CloseError
+		if !errors.As(m.Err, &left) || left.NotDeleted == nil || !strings.Contains(left.NotDeleted.Error(), "orders@writer") {
+			t.Errorf("seed %d: %v", seed, m.Err)
+		}
+		if n := len(seen[*messages.ChildFailed](writer)); n != 0 {
+			t.Errorf("seed %d: %d children of the writer failed", seed, n)
+		}
+		for _, started := range seen[*messages.ChildStarted](reader) {
+			if started.Child == messages.DataConsumer {
+				t.Errorf("seed %d: it consumes, though it closes", seed)
+			}
+		}
+		b.world.Broker().Delay(0)
+	}
+}

@@ -19,6 +19,8 @@ var (
 	ErrHung = errors.New("does not answer")
 	// ErrWithdrawn: a write was ended by its caller.
 	ErrWithdrawn = errors.New("withdrawn by the caller")
+
+	errNoBatch = errors.New("commit: Batch is nil: it must be the one that a Demand was answered with")
 )
 
 // ChannelError says that a channel has failed: what every waiting and every later call gets.

@@ -64,5 +64,23 @@ func (h *handedOver) commit(first, last uint64) (upTo uint64, any bool) {
 	return upTo, true
 }
 
+// ahead calls f with each tag that is committed behind one that is not.
+func (h *handedOver) ahead(f func(tag uint64)) {
+	next := h.committed.Low()
+	tell := func(until uint64) {
+		for ; next < until; next++ {
+			f(next)
+		}
+	}
+	h.committed.Missing(next, h.handed, func(first, last uint64) {
+		tell(first)
+		next = last + 1
+	})
+	tell(h.handed + 1)
+}
+
+// any says whether anything is committed.
+func (h *handedOver) any() bool { return h.acked > 0 || h.committed.Gaps() > 0 }
+
 // uncommitted counts what was handed over and is not acknowledged.
 func (h *handedOver) uncommitted() int { return int(h.handed - h.acked) }

@@ -2,6 +2,7 @@ package supervisor
 
 import (
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/d2e2d648/weir/messages"
@@ -111,6 +112,17 @@ func TestHandedOverAgainstNaiveModel(t *testing.T) {
 					t.Fatalf("seed %d: acknowledges up to %d, %v; want %d after %d", seed, got, any, upTo, acked)
 				}
 				acked = upTo
+			}
+			var ahead []uint64
+			h.ahead(func(tag uint64) { ahead = append(ahead, tag) })
+			var want []uint64
+			for tag := acked + 1; tag <= handed; tag++ {
+				if committed[tag] {
+					want = append(want, tag)
+				}
+			}
+			if !slices.Equal(ahead, want) || h.any() != (len(committed) > 0) {
+				t.Fatalf("seed %d: %v are committed ahead, want %v; any: %v", seed, ahead, want, h.any())
 			}
 			if h.waiting != int(came-handed) || h.uncommitted() != int(handed-acked) {
 				t.Fatalf("seed %d: waiting %d, uncommitted %d", seed, h.waiting, h.uncommitted())

@@ -15,17 +15,14 @@ import (
 func TestWriterWaitsForTheReadersResources(t *testing.T) {
 	b := newBed(t)
 	writer := b.writer(joins)
-	var reasons []error
-	opened := writer.open(func(err error) { reasons = append(reasons, err) })
+	opened := writer.open()
 	b.world.RunFor(10 * time.Minute) // waiting is no failure
 	if opened.got != nil || len(b.world.Broker().Queues()) != 0 {
 		t.Fatalf("%+v, %v", opened.got, b.world.Broker().Queues())
 	}
-	if len(reasons) < 500 || !errors.Is(reasons[0], broker.ErrNotFound) || !strings.Contains(reasons[0].Error(), "orders") {
-		t.Errorf("%d reasons", len(reasons))
-	}
-	if ev := last[*messages.WaitsFor](writer); ev.Child != messages.Topology || !errors.Is(ev.Reason, broker.ErrNotFound) {
-		t.Errorf("%+v", ev)
+	waits := seen[*messages.WaitsFor](writer)
+	if len(waits) < 500 || waits[0].Child != messages.Topology || !errors.Is(waits[0].Reason, broker.ErrNotFound) || !strings.Contains(waits[0].Reason.Error(), "orders") {
+		t.Errorf("%d reasons", len(waits))
 	}
 	b.reader()
 	if m := await(b, opened, 2*time.Second); m.Err != nil {
@@ -51,13 +48,12 @@ func TestBrokerThatIsNotThereFailsTheOpenWhenTheWindowHasRunOut(t *testing.T) {
 	b := newBed(t)
 	b.world.Broker().RefuseFor(time.Hour)
 	writer := b.writer()
-	var reasons []error
-	m := await(b, writer.open(func(err error) { reasons = append(reasons, err) }), 63*time.Second)
+	m := await(b, writer.open(), 63*time.Second)
 	var failed *supervisor.ChannelError
-	if !errors.As(m.Err, &failed) || failed.Child != messages.Topology || !errors.Is(failed, broker.ErrUnavailable) || len(reasons) < 30 {
-		t.Errorf("%v after %d reasons", m.Err, len(reasons))
+	if !errors.As(m.Err, &failed) || failed.Child != messages.Topology || !errors.Is(failed, broker.ErrUnavailable) || len(seen[*messages.ChildFailed](writer)) < 30 {
+		t.Errorf("%v after %d failures", m.Err, len(seen[*messages.ChildFailed](writer)))
 	}
-	late := writer.open(nil)
+	late := writer.open()
 	if m := await(b, late, time.Second); m.Err != error(failed) {
 		t.Error(m.Err)
 	}
@@ -104,6 +100,38 @@ func TestAwaitPeers(t *testing.T) {
 	if m := await(b, await2, 5*time.Second); m.Err != nil {
 		t.Error(m.Err)
 	}
+}
+
+// Whoever does not wait any more is forgotten, without an answer: by the next tick, or when another comes.
+func TestAwaitPeersOfThoseWhoHaveLeft(t *testing.T) {
+	b := newBed(t)
+	reader := b.reader()
+	reader.opened()
+	const callers, leave = 100, 60
+	left, asked, answered := false, 0, 0
+	for i := range callers {
+		reader.send(&messages.AwaitPeers{Count: 1,
+			Expired: func() bool {
+				asked++
+				return left && i < leave
+			},
+			Done: func(*messages.Opened) {
+				if answered++; i < leave {
+					t.Errorf("%d has left and is answered", i)
+				}
+			}})
+	}
+	b.world.RunFor(time.Second)
+	left = true
+	b.world.RunFor(5 * time.Second)
+	asked = 0
+	reader.send(&messages.AwaitPeers{Count: 2})
+	b.world.RunFor(time.Millisecond)
+	if asked != callers-leave {
+		t.Errorf("%d are kept, want %d", asked, callers-leave)
+	}
+	b.writer().opened()
+	b.until("the others are answered", 5*time.Second, func() bool { return answered == callers-leave })
 }
 
 func TestPeersCannotBeAwaitedWithoutStatus(t *testing.T) {

@@ -15,7 +15,8 @@ const (
 	maxPeers = 10_000
 	// forgetAfter is how many health time-outs a peer must have been unhealthy to be forgotten.
 	forgetAfter = 10
-	// suspectAfter is how many health intervals an endpoint must have listened before a peer that is known from history alone counts as gone.
+	// suspectAfter is how many health intervals an endpoint must have listened before a peer that is known from history alone
+	// counts as gone, and before it believes that there are no others.
 	suspectAfter = 3
 )
 
@@ -155,7 +156,7 @@ func (p *peers) alive(now time.Time) (n int) {
 // open names a peer that is not known to be gone, if there is one. A peer is gone when it is closed or unhealthy; one known from history alone
 // has a few health intervals to be heard.
 func (p *peers) open(now time.Time) (name string, any bool) {
-	listened := !p.since.IsZero() && now.Sub(p.since) >= suspectAfter*p.interval
+	listened := p.unheard(now) == 0
 	for i := range p.all {
 		q := &p.all[i]
 		unheard := q.LastSeen.IsZero()
@@ -164,6 +165,14 @@ func (p *peers) open(now time.Time) (name string, any bool) {
 		}
 	}
 	return "", false
+}
+
+// unheard is how much longer the endpoint must listen until whoever is there has been heard.
+func (p *peers) unheard(now time.Time) time.Duration {
+	if p.since.IsZero() {
+		return suspectAfter * p.interval
+	}
+	return max(0, suspectAfter*p.interval-now.Sub(p.since))
 }
 
 // asCount reads a count as JSON may have it.

@@ -16,7 +16,7 @@ type Reader struct {
 	account handedOver
 	demands []demand
 	handed  uint64 // records, over all incarnations
-	unsure  bool   // the last session was lost after it had acknowledged something, and none has come up since
+	unsure  bool   // the last session was lost after something of it was committed, and none has come up since
 }
 
 type demand struct {
@@ -96,6 +96,8 @@ func (r *Reader) onCommit(ctx actor.Context, m *messages.Commit) {
 	switch {
 	case r.over() || r.closing.phase >= flushing:
 		reply(&messages.Committed{Err: r.refusal()})
+	case m.Batch == nil:
+		reply(&messages.Committed{Err: errNoBatch})
 	case m.Batch.Epoch != r.data.epoch || r.data.pid == nil:
 		reply(&messages.Committed{Err: ErrRedelivered})
 	default:
@@ -114,13 +116,13 @@ func (r *Reader) streams(res *actors.Resources) (own, peers string) {
 
 func (r *Reader) newData(in actors.Incarnation) actor.Actor {
 	return actors.NewDataConsumer(in, broker.ConsumerConfig{Queue: r.cfg.Resources.Queue, Prefetch: r.cfg.Prefetch, MaxBatch: runRecords,
-		Exclusive: r.cfg.Ordered && !r.cfg.Create, Properties: r.cfg.Properties})
+		Exclusive: r.cfg.Ordered && (!r.cfg.Create || r.cfg.Compat), Properties: r.cfg.Properties})
 }
 
 func (r *Reader) dataReady(actor.Context) { r.unsure = false } // what the broker did not get is delivered again
 
 func (r *Reader) dataLost() {
-	r.unsure = r.unsure || r.account.acked > 0
+	r.unsure = r.unsure || r.account.any()
 	r.account = newHandedOver()
 }
 
@@ -135,8 +137,15 @@ func (r *Reader) refuse(err error) {
 
 func (r *Reader) drained() bool { return true }
 
+// flushed: what is committed behind a gap would be delivered again, though its user was told that it is done with. There is no more of it than the prefetch.
+func (r *Reader) flushed(ctx actor.Context) {
+	r.account.ahead(func(tag uint64) {
+		ctx.Send(r.data.pid, &messages.Acknowledge{Epoch: r.data.epoch, Tag: tag, Alone: true})
+	})
+}
+
 func (r *Reader) left(e *CloseError) {
-	e.Uncertain = r.unsure || !r.closing.dataDone && r.account.acked > 0
+	e.Uncertain = r.unsure || !r.closing.dataDone && r.account.any()
 }
 
 func (r *Reader) released(err error) { r.refuse(err) }

@@ -3,6 +3,7 @@ package supervisor_test
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -130,7 +131,7 @@ func TestOrderedReadersAreActiveOneAtATime(t *testing.T) {
 func TestOrderedReaderOfAnothersQueueIsExclusive(t *testing.T) {
 	b, _, other := both(t, noStatus)
 	reader := b.reader(joins, noStatus, named("second"), func(c *supervisor.Config) { c.Ordered, c.GraceWindow = true, supervisor.Forever })
-	opened := reader.open(nil)
+	opened := reader.open()
 	b.world.RunFor(time.Minute)
 	if opened.got != nil || !errors.Is(last[*messages.ChildFailed](reader).Err, broker.ErrRefused) {
 		t.Errorf("%+v", opened.got)
@@ -166,4 +167,88 @@ func TestFanOutGivesEachMemberEveryRecord(t *testing.T) {
 	if m := await(b, second.demand(1), time.Second); string(m.Records[0].Body) != "x" {
 		t.Errorf("%+v", m)
 	}
+}
+
+// At a close, what is committed behind a gap is acknowledged alone: it is not delivered again, and what is not committed is.
+func TestCloseAcknowledgesWhatIsCommittedBehindAGap(t *testing.T) {
+	b, writer, reader := both(t)
+	written, _ := writer.write("0", "1", "2", "3", "4", "5")
+	await(b, written, time.Second)
+	var batches []*messages.Batch
+	for range 6 {
+		batches = append(batches, await(b, reader.demand(1), time.Second))
+	}
+	for _, i := range []int{0, 2, 3, 5} {
+		if m := await(b, reader.commit(batches[i]), time.Second); m.Err != nil {
+			t.Fatal(m.Err)
+		}
+	}
+	if m := await(b, reader.close(time.Second), time.Second); m.Err != nil {
+		t.Fatal(m.Err)
+	}
+	next := b.reader(named("next"))
+	next.opened()
+	b.world.RunFor(time.Second)
+	var again []string
+	for _, r := range await(b, next.demand(10), time.Second).Records {
+		again = append(again, string(r.Body))
+	}
+	if !slices.Equal(again, []string{"1", "4"}) {
+		t.Errorf("delivered again: %q", again)
+	}
+}
+
+// A commit behind a gap that its session did not outlive is not certain either.
+func TestCloseIsNotCertainOfACommitBehindAGap(t *testing.T) {
+	b, writer, reader := both(t)
+	written, _ := writer.write("0", "1")
+	await(b, written, time.Second)
+	await(b, reader.demand(1), time.Second)
+	second := await(b, reader.demand(1), time.Second)
+	if m := await(b, reader.commit(second), time.Second); m.Err != nil {
+		t.Fatal(m.Err)
+	}
+	b.world.Broker().CutOwner("orders/reader/data-consumer")
+	b.world.Broker().RefuseFor(time.Minute)
+	b.until("it is down", time.Second, func() bool { return len(seen[*messages.ChildFailed](reader)) > 0 })
+	m := await(b, reader.close(2*time.Second), 3*time.Second)
+	var left *supervisor.CloseError
+	if !errors.As(m.Err, &left) || !left.Uncertain {
+		t.Errorf("%v", m.Err)
+	}
+}
+
+// With Compat nothing is declared that pypz does not declare: order is kept by an exclusive consumer.
+func TestOrderedWithCompatIsExclusive(t *testing.T) {
+	ordered := func(c *supervisor.Config) {
+		c.Ordered, c.Compat, c.NoStatus, c.GraceWindow = true, true, true, supervisor.Forever
+	}
+	b := newBed(t)
+	first := b.reader(ordered)
+	first.opened()
+	second := b.reader(ordered, named("second"))
+	opened := second.open()
+	b.world.RunFor(time.Minute)
+	if opened.got != nil || !errors.Is(last[*messages.ChildFailed](second).Err, broker.ErrRefused) {
+		t.Errorf("%+v", opened.got)
+	}
+	if m := await(b, first.close(time.Second), time.Second); m.Err != nil {
+		t.Error(m.Err)
+	}
+	if m := await(b, opened, 5*time.Second); m.Err != nil {
+		t.Error(m.Err)
+	}
+}
+
+// A message that makes no sense is its sender's mistake and costs the channel nothing.
+func TestMessagesThatMakeNoSense(t *testing.T) {
+	b, writer, reader := both(t)
+	if m := await(b, reader.commit(nil), time.Second); m.Err == nil {
+		t.Error("nothing was committed")
+	}
+	writer.send(&messages.Writes{})
+	writer.send(&messages.Writes{Take: func() []*messages.Write { return []*messages.Write{nil} }})
+	writer.send(&messages.Withdraw{})
+	writer.send(&messages.Withdraw{Write: &messages.Write{}})
+	flows(writer, reader, "x")
 }

@@ -43,9 +43,6 @@ func (c *channel) replace(ctx actor.Context, k *child, failure *actors.Failure) 
 		c.fail(ctx, err)
 		return
 	}
-	for _, open := range c.opens {
-		notYet(open.NotYet, failure.Err)
-	}
 	c.advance(ctx)
 }
 

@@ -2,6 +2,7 @@ package supervisor
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/asynkron/protoactor-go/actor"
 
@@ -50,6 +51,7 @@ func (c *channel) speaking() bool {
 
 // onTick sends a health check, with fresh metrics where they can be had: an aggregator that has not answered since the last one does not hold it up.
 func (c *channel) onTick(ctx actor.Context, m *messages.Tick) {
+	c.forgetAwaits()
 	k := c.current(m.From)
 	if k == nil || !c.speaking() {
 		return
@@ -118,7 +120,7 @@ func (c *channel) onAwaitPeers(ctx actor.Context, m *messages.AwaitPeers) {
 	case c.statusConsumer == nil:
 		reply(&messages.Opened{Err: fmt.Errorf("channel %s (%s): peers cannot be seen with NoStatus", c.cfg.Channel, c.cfg.Name)})
 	default:
-		await := &messages.AwaitPeers{Count: m.Count, NotYet: m.NotYet, Done: reply}
+		await := &messages.AwaitPeers{Count: m.Count, NotYet: m.NotYet, Expired: m.Expired, Done: reply}
 		c.awaits = append(c.awaits, await)
 		c.checkAwaits(await)
 	}
@@ -126,20 +128,23 @@ func (c *channel) onAwaitPeers(ctx actor.Context, m *messages.AwaitPeers) {
 
 // checkAwaits answers who waits for peers that are there now, and tells the newcomer or, when peers have changed, everybody else what is missing.
 func (c *channel) checkAwaits(newcomer *messages.AwaitPeers) {
-	if len(c.awaits) == 0 {
+	if c.forgetAwaits(); len(c.awaits) == 0 {
 		return
 	}
 	alive := c.peers.alive(c.now())
-	kept := c.awaits[:0]
-	for _, m := range c.awaits {
+	c.awaits = slices.DeleteFunc(c.awaits, func(m *messages.AwaitPeers) bool {
 		if alive >= m.Count {
 			m.Done(&messages.Opened{})
-			continue
+			return true
 		}
-		kept = append(kept, m)
-		if newcomer == nil || newcomer == m {
-			notYet(m.NotYet, fmt.Errorf("%d of %d peers are there", alive, m.Count))
+		if m.NotYet != nil && (newcomer == nil || newcomer == m) {
+			m.NotYet(fmt.Errorf("%d of %d peers are there", alive, m.Count))
 		}
-	}
-	c.awaits = kept
+		return false
+	})
+}
+
+// forgetAwaits forgets those for which nobody waits any more.
+func (c *channel) forgetAwaits() {
+	c.awaits = slices.DeleteFunc(c.awaits, func(m *messages.AwaitPeers) bool { return m.Expired != nil && m.Expired() })
 }

@@ -66,7 +66,7 @@ func TestWindowThatRunsOutFailsTheChannel(t *testing.T) {
 // afterFailure: every later call gets the error, children are cut off, resources stay.
 func afterFailure(b *bed, e *end, failed error) {
 	b.Helper()
-	if m := await(b, e.open(nil), time.Second); m.Err != failed {
+	if m := await(b, e.open(), time.Second); m.Err != failed {
 		b.Errorf("open: %v", m.Err)
 	}
 	if e.name == "writer" {
@@ -171,7 +171,7 @@ func TestChannelThatNeverWasOpenHasNoLastWords(t *testing.T) {
 		}
 		panic(&actors.Failure{Err: errInjected})
 	}
-	if m := await(b, writer.open(nil), 10*time.Second); !errors.Is(m.Err, broker.ErrPermission) {
+	if m := await(b, writer.open(), 10*time.Second); !errors.Is(m.Err, broker.ErrPermission) {
 		t.Errorf("%v", m.Err)
 	}
 	b.world.RunFor(5 * time.Second)

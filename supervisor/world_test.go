@@ -197,15 +197,15 @@ func await[T any](b *bed, a *answer[T], limit time.Duration) *T {
 	return a.got
 }
 
-func (e *end) open(notYet func(error)) *answer[messages.Opened] {
+func (e *end) open() *answer[messages.Opened] {
 	a, done := take[messages.Opened](e.bed)
-	e.send(&messages.Open{NotYet: notYet, Done: done})
+	e.send(&messages.Open{Done: done})
 	return a
 }
 
 func (e *end) opened() {
 	e.Helper()
-	if m := await(e.bed, e.open(nil), time.Minute); m.Err != nil {
+	if m := await(e.bed, e.open(), time.Minute); m.Err != nil {
 		e.Fatal(m.Err)
 	}
 }

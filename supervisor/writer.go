@@ -83,8 +83,13 @@ func (w *Writer) onWrite(ctx actor.Context, m *messages.Write) {
 }
 
 func (w *Writer) onWrites(ctx actor.Context, m *messages.Writes) {
+	if m.Take == nil {
+		return // there is nobody to answer
+	}
 	for _, write := range m.Take() {
-		w.admit(ctx, write)
+		if write != nil {
+			w.admit(ctx, write)
+		}
 	}
 	w.pump(ctx)
 }
@@ -192,6 +197,8 @@ func (w *Writer) dataLost() {
 func (w *Writer) intakeStopped() {}
 
 func (w *Writer) drained() bool { return w.account.open == 0 }
+
+func (w *Writer) flushed(actor.Context) {}
 
 func (w *Writer) left(e *CloseError) { e.Unconfirmed = w.account.open }
 

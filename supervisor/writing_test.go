@@ -21,7 +21,7 @@ func TestPermanentErrorsFailAtOnce(t *testing.T) {
 				b := newBed(t)
 				b.failing(child, fmt.Errorf("broker: %w", cause))
 				writer := b.writer()
-				m := await(b, writer.open(nil), time.Second)
+				m := await(b, writer.open(), time.Second)
 				var failed *supervisor.ChannelError
 				if !errors.As(m.Err, &failed) || !failed.Permanent || !errors.Is(failed, cause) || failed.Failures != 1 {
 					t.Errorf("%+v", m.Err)
@@ -39,7 +39,7 @@ func TestStatusStreamOfAnotherTypeFailsAtOnce(t *testing.T) {
 	b := newBed(t)
 	declare(b, broker.DeclareQueue{Name: "orders.reader.status"})
 	writer := b.writer()
-	if m := await(b, writer.open(nil), 5*time.Second); !errors.Is(m.Err, broker.ErrWrongType) {
+	if m := await(b, writer.open(), 5*time.Second); !errors.Is(m.Err, broker.ErrWrongType) {
 		t.Errorf("%v", m.Err)
 	}
 }

@@ -51,7 +51,7 @@ func drawPlan(w *World) plan {
 	who := w.rng.IntN(3)
 	p.writersCreate, p.readersCreate = who != 0, who != 1
 	if p.ordered && p.readers == 2 {
-		p.readersCreate = true // else each would want the queue for itself alone
+		p.readersCreate, p.compat = true, false // else each would want the queue for itself alone
 	}
 	if w.oneOf(8) {
 		p.maxLength = 10

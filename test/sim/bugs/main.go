@@ -6,6 +6,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"flag"
 	"fmt"
 	"io/fs"
@@ -24,12 +25,18 @@ func main() {
 	module := flag.String("module", ".", "the module's directory")
 	flag.Parse()
 	failed := false
+	clean, remove, err := build(*module, nil)
+	if err != nil {
+		fmt.Println(err)
+		os.Exit(1)
+	}
+	defer remove()
 	fmt.Printf("%-18s %-7s %8s %10s  %s\n", "bug", "mode", "seeds", "after", "what was violated")
 	for _, b := range bugs {
 		if *only != "" && b.name != *only {
 			continue
 		}
-		found, err := b.hunt(*module, *seeds)
+		found, err := b.hunt(*module, clean, *seeds)
 		switch {
 		case err != nil:
 			fmt.Printf("%-18s %v\n", b.name, err)
@@ -41,43 +48,67 @@ func main() {
 		}
 	}
 	if failed {
+		remove()
 		os.Exit(1)
 	}
 }
 
-// hunt plants the bug, and runs the simulation in either mode until the first violation.
-func (b *bug) hunt(module string, seeds int) (found bool, err error) {
-	dir, err := os.MkdirTemp("", "weir-bug-")
+// hunt plants the bug, and runs the simulation in either mode until the first violation. A schedule that is violated without the bug, too, says nothing
+// about the bug: that is an error.
+func (b *bug) hunt(module, clean string, seeds int) (found bool, err error) {
+	planted, remove, err := build(module, b.patches)
 	if err != nil {
 		return false, err
 	}
-	defer os.RemoveAll(dir)
-	if err := copyModule(module, dir); err != nil {
-		return false, err
-	}
-	if err := b.plant(dir); err != nil {
-		return false, err
-	}
-	simulate := filepath.Join(dir, "simulate.bin")
-	build := exec.Command("go", "build", "-o", simulate, "./test/sim/cmd/simulate")
-	build.Dir = dir
-	if out, err := build.CombinedOutput(); err != nil {
-		return false, fmt.Errorf("does not build: %s", out)
-	}
+	defer remove()
 	if b.harmless != "" {
 		seeds = min(seeds, 5000)
 	}
 	for _, mode := range []string{"fine", "atomic"} {
 		begin := time.Now()
-		out, _ := exec.Command(simulate, "-first", "-workers", "1", "-seeds", strconv.Itoa(seeds), "-mode", mode).CombinedOutput()
-		after, what, violated := parse(string(out))
-		found = found || violated
+		out, _ := exec.Command(planted, "-first", "-workers", "1", "-seeds", strconv.Itoa(seeds), "-mode", mode).CombinedOutput()
+		seed, what, violated := parse(string(out))
+		took := time.Since(begin).Round(time.Millisecond)
 		if !violated {
-			after, what = strconv.Itoa(seeds), "nothing"
+			fmt.Printf("%-18s %-7s %8d %10s  nothing\n", b.name, mode, seeds, took)
+			continue
 		}
-		fmt.Printf("%-18s %-7s %8s %10s  %s\n", b.name, mode, after, time.Since(begin).Round(time.Millisecond), what)
+		if seed == "" {
+			return false, errors.New(what)
+		}
+		if out, err := exec.Command(clean, "-seed", seed, "-mode", mode).CombinedOutput(); err != nil {
+			return false, fmt.Errorf("seed %s, %s, is violated without the bug, too: mend that first\n%s", seed, mode, out)
+		}
+		found = true
+		fmt.Printf("%-18s %-7s %8s %10s  %s\n", b.name, mode, seed, took, what)
 	}
 	return found, nil
+}
+
+// build copies the module, plants what is given, and builds the simulation there.
+func build(module string, patches []patch) (simulate string, remove func(), err error) {
+	dir, err := os.MkdirTemp("", "weir-bug-")
+	if err != nil {
+		return "", nil, err
+	}
+	defer func() {
+		if err != nil {
+			os.RemoveAll(dir)
+		}
+	}()
+	if err := copyModule(module, dir); err != nil {
+		return "", nil, err
+	}
+	if err := plant(dir, patches); err != nil {
+		return "", nil, err
+	}
+	simulate = filepath.Join(dir, "simulate.bin")
+	cmd := exec.Command("go", "build", "-o", simulate, "./test/sim/cmd/simulate")
+	cmd.Dir = dir
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", nil, fmt.Errorf("does not build: %s", out)
+	}
+	return simulate, func() { os.RemoveAll(dir) }, nil
 }
 
 var violation = regexp.MustCompile(`VIOLATED, seed (\d+), \w+:\n  (.*)\n`)
@@ -87,7 +118,7 @@ func parse(out string) (seed, what string, violated bool) {
 		return m[1], m[2], true
 	}
 	if !strings.Contains(out, "violated: 0") {
-		return "?", "the simulation crashed: " + out[:min(len(out), 120)], true
+		return "", "the simulation crashed: " + out[:min(len(out), 120)], true
 	}
 	return "", "", false
 }
@@ -121,8 +152,8 @@ func copyModule(from, to string) error {
 }
 
 // plant applies the patches. Each must fit at exactly one place.
-func (b *bug) plant(dir string) error {
-	for _, p := range b.patches {
+func plant(dir string, patches []patch) error {
+	for _, p := range patches {
 		path := filepath.Join(dir, p.file)
 		content, err := os.ReadFile(path)
 		if err != nil {
