@@ -2,10 +2,10 @@ package testdata
 
 func waits(c chan int) { // want: channel type
 	go waits(nil) // want: go statement
-	select { // want: select
+	select {      // want: select
 	default:
 	}
-	c <- 1 // want: send
-	<-c // want: receive
+	c <- 1   // want: send
+	<-c      // want: receive
 	close(c) // want: close
 }
