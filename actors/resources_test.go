@@ -12,7 +12,7 @@ import (
 func describeAll(steps []step) string {
 	var out []string
 	for _, s := range steps {
-		out = append(out, describe(s.request))
+		out = append(out, s.request.String())
 	}
 	return strings.Join(out, "; ")
 }
@@ -28,11 +28,11 @@ func TestStepsOfEachTask(t *testing.T) {
 		steps []step
 		want  string
 	}{
-		{"create", groupOfTwo.create(), "declare exchange C; declare queue C.dead; declare queue C; bind queue C to exchange C; " +
-			"declare queue C-1; bind queue C-1 to exchange C; declare queue C.reader.status; declare queue C.writer.status"},
-		{"await", groupOfTwo.await(), "look for exchange C; look for queue C; look for queue C.reader.status; look for queue C.writer.status"},
-		{"await, default exchange, no status", bare.await(), "look for queue q"},
-		{"delete", groupOfTwo.delete(), "delete queue C; delete queue C-1; delete exchange C; delete queue C.reader.status; delete queue C.writer.status; delete queue C.dead"},
+		{"create", groupOfTwo.create(), `declare exchange "C"; declare queue "C.dead"; declare queue "C"; bind queue "C" to exchange "C"; ` +
+			`declare queue "C-1"; bind queue "C-1" to exchange "C"; declare queue "C.reader.status"; declare queue "C.writer.status"`},
+		{"await", groupOfTwo.await(), `inspect exchange "C"; inspect queue "C"; inspect queue "C.reader.status"; inspect queue "C.writer.status"`},
+		{"await, default exchange, no status", bare.await(), `inspect queue "q"`},
+		{"delete", groupOfTwo.delete(), `delete queue "C"; delete queue "C-1"; delete exchange "C"; delete queue "C.reader.status"; delete queue "C.writer.status"; delete queue "C.dead"`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			if got := describeAll(test.steps); got != test.want {
@@ -67,7 +67,7 @@ func TestQueuesOfOtherArgumentsAreAccepted(t *testing.T) {
 	for _, s := range groupOfTwo.create() {
 		_, queue := s.request.(broker.DeclareQueue)
 		if accepts := s.accept != nil && s.accept(broker.ErrWrongType); accepts != queue {
-			t.Errorf("%s: accepts another type: %v", describe(s.request), accepts)
+			t.Errorf("%s: accepts another type: %v", s.request, accepts)
 		}
 	}
 }

@@ -2,7 +2,6 @@ package actors
 
 import (
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -87,7 +86,7 @@ func (t *TopologyActor) Receive(ctx actor.Context) {
 		t.answered(ctx, m)
 	case *requestTimeout:
 		if m.at == t.at {
-			fail("%s: no answer from the broker within %s: %w", describe(t.steps[t.at].request), RequestDeadline, broker.ErrUnavailable)
+			fail("%s: no answer from the broker within %s: %w", t.steps[t.at].request, RequestDeadline, broker.ErrUnavailable)
 		}
 	case *tryAgain:
 		t.request(ctx)
@@ -123,7 +122,7 @@ func (t *TopologyActor) answered(ctx actor.Context, m *answered) {
 		t.timer = t.after(ctx, t.pause, &tryAgain{})
 		t.pause = min(2*t.pause, retryMost)
 	default:
-		fail("%s: %w", describe(step.request), m.err)
+		fail("%w", m.err) // a port's error says what was asked of which resource
 	}
 }
 
@@ -133,26 +132,6 @@ func (t *TopologyActor) done(ctx actor.Context) {
 		return
 	}
 	t.ready(ctx)
-}
-
-func describe(r broker.Request) string {
-	switch r := r.(type) {
-	case broker.DeclareExchange:
-		return fmt.Sprintf("declare exchange %s", r.Name)
-	case broker.DeclareQueue:
-		return fmt.Sprintf("declare queue %s", r.Name)
-	case broker.BindQueue:
-		return fmt.Sprintf("bind queue %s to exchange %s", r.Queue, r.Exchange)
-	case broker.InspectQueue:
-		return fmt.Sprintf("look for queue %s", r.Name)
-	case broker.InspectExchange:
-		return fmt.Sprintf("look for exchange %s", r.Name)
-	case broker.DeleteQueue:
-		return fmt.Sprintf("delete queue %s", r.Name)
-	case broker.DeleteExchange:
-		return fmt.Sprintf("delete exchange %s", r.Name)
-	}
-	return fmt.Sprintf("%T", r)
 }
 
 func isWrongType(err error) bool { return errors.Is(err, broker.ErrWrongType) }

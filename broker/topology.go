@@ -1,9 +1,15 @@
 package broker
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
-// Request is one administrative request, see [Lease]. It is one of the types below.
-type Request interface{ brokerRequest() }
+// Request is one administrative request, see [Lease]. It is one of the types below. Its String says what is asked of which resource, as in errors.
+type Request interface {
+	fmt.Stringer
+	brokerRequest()
+}
 
 // Result is what came of a request. Queue is set by DeclareQueue and InspectQueue.
 type Result struct {
@@ -57,6 +63,32 @@ type (
 		IfUnused bool
 	}
 )
+
+// String says what is asked.
+func (Probe) String() string { return "probe" }
+
+// String says what is asked.
+func (r DeclareExchange) String() string { return fmt.Sprintf("declare exchange %q", r.Name) }
+
+// String says what is asked.
+func (r DeclareQueue) String() string { return fmt.Sprintf("declare queue %q", r.Name) }
+
+// String says what is asked.
+func (r BindQueue) String() string {
+	return fmt.Sprintf("bind queue %q to exchange %q", r.Queue, r.Exchange)
+}
+
+// String says what is asked.
+func (r InspectQueue) String() string { return fmt.Sprintf("inspect queue %q", r.Name) }
+
+// String says what is asked.
+func (r InspectExchange) String() string { return fmt.Sprintf("inspect exchange %q", r.Name) }
+
+// String says what is asked.
+func (r DeleteQueue) String() string { return fmt.Sprintf("delete queue %q", r.Name) }
+
+// String says what is asked.
+func (r DeleteExchange) String() string { return fmt.Sprintf("delete exchange %q", r.Name) }
 
 func (Probe) brokerRequest()           {}
 func (DeclareExchange) brokerRequest() {}

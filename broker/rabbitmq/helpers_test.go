@@ -115,7 +115,7 @@ func ask(t testing.TB, port *Port, request broker.Request) broker.Result {
 	case r := <-answer:
 		return r
 	case <-time.After(patience):
-		t.Fatalf("%s: no answer within %v", describe(request), patience)
+		t.Fatalf("%s: no answer within %v", request, patience)
 		return broker.Result{}
 	}
 }

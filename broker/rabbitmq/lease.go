@@ -111,7 +111,7 @@ func (l *lease) Do(request broker.Request, done func(broker.Result)) {
 
 func refuse(requests []asked) {
 	for _, a := range requests {
-		a.done(broker.Result{Err: failure(describe(a.request), broker.ErrClosed, nil)})
+		a.done(broker.Result{Err: failure(a.request.String(), broker.ErrClosed, nil)})
 	}
 }
 

@@ -11,29 +11,6 @@ import (
 	"github.com/d2e2d648/weir/broker"
 )
 
-// describe says what is asked of which resource.
-func describe(request broker.Request) string {
-	switch r := request.(type) {
-	case broker.Probe:
-		return "probe"
-	case broker.DeclareExchange:
-		return fmt.Sprintf("declare exchange %q", r.Name)
-	case broker.DeclareQueue:
-		return fmt.Sprintf("declare queue %q", r.Name)
-	case broker.BindQueue:
-		return fmt.Sprintf("bind queue %q to exchange %q", r.Queue, r.Exchange)
-	case broker.InspectQueue:
-		return fmt.Sprintf("inspect queue %q", r.Name)
-	case broker.InspectExchange:
-		return fmt.Sprintf("inspect exchange %q", r.Name)
-	case broker.DeleteQueue:
-		return fmt.Sprintf("delete queue %q", r.Name)
-	case broker.DeleteExchange:
-		return fmt.Sprintf("delete exchange %q", r.Name)
-	}
-	return fmt.Sprintf("%T", request)
-}
-
 // perform carries one request out. It waits for the broker's answers.
 func (t *topology) perform(ctx context.Context, d *desk, request broker.Request) broker.Result {
 	if err := checkRequest(request); err != nil {
@@ -93,7 +70,7 @@ func checkRequest(request broker.Request) error {
 	}
 	for _, name := range names {
 		if name == "" || len(name) > 255 {
-			return misuse(describe(request), "a queue's name has 1 to 255 bytes")
+			return misuse(request.String(), "a queue's name has 1 to 255 bytes")
 		}
 	}
 	return nil

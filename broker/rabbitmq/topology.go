@@ -77,7 +77,7 @@ func (t *topology) begin(task func()) bool {
 
 // carryOut waits for the request's turn and for its result. A cancelled context gives up at once.
 func (t *topology) carryOut(ctx context.Context, request broker.Request) (result broker.Result) {
-	what := describe(request)
+	what := request.String()
 	ctx, cancel := context.WithTimeoutCause(ctx, requestTime, fmt.Errorf("no answer within %v", requestTime))
 	defer cancel()
 	select {
