@@ -30,6 +30,11 @@
 //  17. A request's done is called exactly once, by one goroutine, unless its lease is aborted first; then at most once.
 //  18. Publish, Ack and Reject before Opened do nothing.
 //  19. An event may come as itself or within a [Pending], which says once that there is something: its Take gives all that gathered until then.
+//  20. Each Inspect of an open session is answered by one Inspected, in their order, unless the session is closed, aborted or ends before. It comes behind
+//     every delivery that the broker had handed to this session before it counted: so Ready 0 with nothing delivered means that nothing is left
+//     but what consumers hold. What they hold unsettled does not count, and what this session rejected just before need not count yet.
+//     Before Opened and after Close or Ended Inspect does nothing. Of a stream Ready is the broker's own figure and of no use (RabbitMQ says 0,
+//     whatever is there); a session that does not consume it as one (ConsumerConfig.Stream) must not ask.
 package broker
 
 // Port gives out leases. One incarnation of an actor gets one lease and reaches the broker through nothing else.
@@ -67,6 +72,8 @@ type Consumer interface {
 	Ack(tag uint64, multiple bool)
 	// Reject gives one tag back: requeued, or else dead-lettered where the queue has a dead-letter target and dropped where it has none.
 	Reject(tag uint64, requeue bool)
+	// Inspect asks how many records are ready in the session's queue (rule 20).
+	Inspect()
 	Close()
 	Abort()
 }

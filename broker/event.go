@@ -26,6 +26,9 @@ type (
 		Records []Record
 	}
 
+	// Inspected answers Consumer.Inspect: so many records are ready to be delivered (rule 20).
+	Inspected struct{ Ready int }
+
 	// Ended is a session's last event. Err is nil after Close, otherwise it says why (see the errors of this package).
 	Ended struct{ Err error }
 
@@ -39,6 +42,7 @@ func (*Confirmed) brokerEvent() {}
 func (*Refused) brokerEvent()   {}
 func (*Blocked) brokerEvent()   {}
 func (*Delivered) brokerEvent() {}
+func (*Inspected) brokerEvent() {}
 func (*Ended) brokerEvent()     {}
 func (*Pending) brokerEvent()   {}
 

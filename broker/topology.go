@@ -20,7 +20,7 @@ type Result struct {
 // QueueInfo is what the broker says of a queue.
 type QueueInfo struct {
 	// Ready is how many records wait to be delivered; those that consumers hold unsettled do not count.
-	// Consumers is how many consume it. Brokers do not tell a stream's consumers: 0.
+	// Consumers is how many consume it. Of a stream neither need be told: RabbitMQ says 0 and 0.
 	Ready, Consumers int
 }
 
@@ -133,6 +133,8 @@ type QueueOptions struct {
 	MaxAge time.Duration
 	// MaxBytes is how much it keeps; for streams a retention.
 	MaxBytes int64
+	// SegmentBytes is the size of a stream's segment files: retention works in whole segments, and never drops the one that is written.
+	SegmentBytes int64
 	// SingleActiveConsumer delivers to one consumer at a time, the others wait.
 	SingleActiveConsumer bool
 }

@@ -222,6 +222,91 @@ var breachesOfConsumers = []breach{
 	}}},
 }
 
+var breachesOfInspect = []breach{
+	{20, "inspect is not answered", onType(func(*session, *broker.Inspected) {})},
+	{20, "inspect is answered twice", onType(func(s *session, e *broker.Inspected) {
+		s.sink(e)
+		s.sink(e)
+	})},
+	{20, "several inspects have one answer", tweak{inspect: func(s *session) {
+		s.mu.Lock()
+		under := s.flag
+		s.flag = true
+		s.mu.Unlock()
+		if !under {
+			s.innerInspect()
+		}
+	}, event: func(s *session, e broker.Event) {
+		if _, ok := e.(*broker.Inspected); ok {
+			s.mu.Lock()
+			s.flag = false
+			s.mu.Unlock()
+		}
+		s.sink(e)
+	}}},
+	{20, "nothing is ever ready", onType(func(s *session, e *broker.Inspected) { s.sink(&broker.Inspected{}) })},
+	{20, "what is unsettled counts", tweak{event: func(s *session, e broker.Event) {
+		if i, ok := e.(*broker.Inspected); ok {
+			e = &broker.Inspected{Ready: i.Ready + int(s.last)}
+		}
+		remember(s, e)
+	}}},
+	{20, "inspected overtakes deliveries", tweak{inspect: func(s *session) {
+		s.mu.Lock()
+		s.flag = true
+		s.mu.Unlock()
+		s.innerInspect()
+	}, event: func(s *session, e broker.Event) {
+		s.mu.Lock()
+		if _, ok := e.(*broker.Delivered); ok && s.flag {
+			s.kept = append(s.kept, e)
+			s.mu.Unlock()
+			return
+		}
+		var late []broker.Event
+		if _, ok := e.(*broker.Inspected); ok {
+			late, s.kept, s.flag = s.kept, nil, false
+		}
+		s.mu.Unlock()
+		s.sink(e)
+		for _, e := range late {
+			s.sink(e)
+		}
+	}}},
+	{20, "keeps what was asked before opened", tweak{inspect: func(s *session) {
+		s.mu.Lock()
+		s.flag = s.flag || !s.opened
+		s.mu.Unlock()
+		s.innerInspect()
+	}, event: func(s *session, e broker.Event) {
+		s.sink(e)
+		if _, ok := e.(*broker.Opened); ok {
+			s.mu.Lock()
+			s.opened = true
+			early := s.flag
+			s.mu.Unlock()
+			if early {
+				s.innerInspect()
+			}
+		}
+	}}},
+	{20, "answers what is asked after close", tweak{close: func(s *session) {
+		s.mu.Lock()
+		s.flag = true
+		s.mu.Unlock()
+		s.innerClose()
+	}, inspect: func(s *session) {
+		s.mu.Lock()
+		closed := s.flag
+		s.mu.Unlock()
+		if closed {
+			s.later(func() { s.sink(&broker.Inspected{}) })
+			return
+		}
+		s.innerInspect()
+	}}},
+}
+
 // remember notes the last tag.
 func remember(s *session, e broker.Event) {
 	if d, ok := e.(*broker.Delivered); ok {

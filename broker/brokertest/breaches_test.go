@@ -14,7 +14,7 @@ type breach struct {
 	tweak tweak
 }
 
-var breaches = slicesOf(breachesOfSessions, breachesOfPublishers, breachesOfConsumers, breachesOfRequests)
+var breaches = slicesOf(breachesOfSessions, breachesOfPublishers, breachesOfConsumers, breachesOfInspect, breachesOfRequests)
 
 func slicesOf(all ...[]breach) (joined []breach) {
 	for _, b := range all {

@@ -47,7 +47,7 @@ func TestBrokenPortIsFound(t *testing.T) {
 			t.Errorf("no case found it")
 		})
 	}
-	for rule := 1; rule <= 19; rule++ {
+	for rule := 1; rule <= 20; rule++ {
 		if !rules[rule] {
 			t.Errorf("no port breaks rule %d", rule)
 		}

@@ -4,7 +4,7 @@
 // A case waits for events, never for a time. That nothing more comes is shown by something that would have come later: a marker record
 // behind it in the same queue, a request's answer, a session's Ended. Besides what a case asks, every session in it is watched all the
 // time: serial sinks outside of methods, the first and the last event, tags, batches, prefetch, and that only what was published is
-// confirmed (see recorder, publisher and consumer).
+// confirmed, only what was asked answered (see recorder, publisher and consumer).
 package brokertest
 
 import (
@@ -60,7 +60,7 @@ func (c Case) Run(t T, h Harness) {
 func Cases() []Case {
 	var all []Case
 	for _, theme := range [][]Case{
-		sessionCases, leaseCases, publishCases, refusalCases, alarmCases, consumeCases, settleCases, sharingCases, recordCases, requestCases,
+		sessionCases, leaseCases, publishCases, refusalCases, alarmCases, consumeCases, inspectCases, settleCases, sharingCases, recordCases, requestCases,
 		topologyCases, deleteCases, streamCases, faultCases,
 	} {
 		all = append(all, theme...)

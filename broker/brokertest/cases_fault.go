@@ -100,6 +100,7 @@ func doNotBlock(e *env) {
 		}
 		c.ack(1, true)
 		c.reject(1, true)
+		c.ask()
 		e.newLease()
 		second := e.openPublisher(other, broker.PublisherConfig{RoutingKey: q})
 		e.openConsumer(other, broker.ConsumerConfig{Queue: q})

@@ -10,8 +10,8 @@ import (
 var sessionCases = []Case{
 	{"opened comes first", []int{3}, openedComesFirst},
 	{"opening on a missing queue ends", []int{3}, openingOnMissingQueue},
-	{"methods before opened do nothing", []int{18}, beforeOpened},
-	{"methods after the end do nothing", []int{4}, afterTheEnd},
+	{"methods before opened do nothing", []int{18, 20}, beforeOpened},
+	{"methods after the end do nothing", []int{4, 20}, afterTheEnd},
 	{"close of an idle session ends it", []int{3, 15, 16}, closeOfIdle},
 	{"close before opened", []int{3}, closeBeforeOpened},
 	{"sinks are serial and outside of methods", []int{2}, sinksAreSerial},
@@ -48,12 +48,14 @@ func beforeOpened(e *env) {
 	})
 	c.ack(0, true)
 	c.reject(0, false)
+	method(c.port.Inspect)
 	thaw()
 	expectNext[*broker.Opened](p.recorder)
 	expectNext[*broker.Opened](c.recorder)
 	p.put("marker")
 	c.takes("marker")
 	c.ack(1, false)
+	c.inspect()
 	c.close()
 }
 
@@ -70,6 +72,7 @@ func afterTheEnd(e *env) {
 		c.ack(1, true)
 		c.ack(0, false)
 		c.reject(1, true)
+		method(c.port.Inspect)
 	}
 	for _, m := range []func(){p.port.Close, p.port.Abort, c.port.Close, c.port.Abort} {
 		method(m)

@@ -1,6 +1,7 @@
 package brokertest
 
 import (
+	"strings"
 	"time"
 
 	"github.com/d2e2d648/weir/broker"
@@ -17,6 +18,8 @@ var streamCases = []Case{
 	{"a stream is read by many and keeps its records", nil, streamKeeps},
 	{"acknowledging a stream gives credit", []int{12}, streamCredit},
 	{"properties in a stream", nil, streamProperties},
+	{"a stream with all its bounds", nil, streamBounds},
+	{"a stream is bounded by bytes", nil, streamBoundedByBytes},
 }
 
 func (e *env) stream() string {
@@ -144,6 +147,49 @@ func streamCredit(e *env) {
 		}
 	}
 	c.close()
+}
+
+func streamBounds(e *env) {
+	o := broker.QueueOptions{Type: broker.Stream, MaxAge: 90 * time.Minute, MaxBytes: 5 << 20, SegmentBytes: 1 << 20}
+	q := e.queue(o)
+	e.must(broker.DeclareQueue{Name: q, QueueOptions: o})
+	e.to(q).put("body")
+	for _, change := range []func(*broker.QueueOptions){
+		func(o *broker.QueueOptions) { o.MaxAge *= 2 }, func(o *broker.QueueOptions) { o.MaxBytes *= 2 }, func(o *broker.QueueOptions) { o.SegmentBytes *= 2 },
+	} {
+		other := o
+		change(&other)
+		e.fails(broker.DeclareQueue{Name: q, QueueOptions: other}, broker.ErrWrongType)
+	}
+}
+
+// A broker may take its time, and keeps a segment more.
+func streamBoundedByBytes(e *env) {
+	const n = 100
+	q := e.queue(broker.QueueOptions{Type: broker.Stream, MaxBytes: 200_000, SegmentBytes: 50_000})
+	p := e.to(q)
+	for range n {
+		p.put(strings.Repeat("x", 10_000))
+	}
+	e.eventually("the first records are dropped", func() bool {
+		first, ok := e.firstOffset(q)
+		return ok && first > n/2
+	})
+}
+
+// firstOffset looks for the first record that is kept. False: the session ended; RabbitMQ 3.10 closes the connection of who opens at a segment that is
+// being dropped.
+func (e *env) firstOffset(stream string) (offset uint64, ok bool) {
+	e.Helper()
+	c := e.openConsumer(e.lease, broker.ConsumerConfig{Queue: stream, Stream: &broker.StreamOffset{}, Prefetch: 1})
+	defer method(c.port.Abort)
+	c.await("a record or the end", func() bool {
+		if ok = len(c.records) > 0; ok {
+			offset = c.records[0].Offset
+		}
+		return ok || len(c.events) > 0 && isEnded(c.events[len(c.events)-1])
+	})
+	return offset, ok
 }
 
 func streamProperties(e *env) {

@@ -6,7 +6,7 @@ import (
 	"github.com/d2e2d648/weir/broker"
 )
 
-// consumer is a consuming session that is watched: rules 6, 11 and 12.
+// consumer is a consuming session that is watched: rules 6, 11, 12 and 20.
 type consumer struct {
 	*recorder
 	port   broker.Consumer
@@ -17,7 +17,12 @@ type consumer struct {
 	taken   int          // given out by take
 	settled broker.Marks // tags
 	count   int          // of settled
+	asked   int          // Inspects
+	answers []answer     // to them
 }
+
+// answer is an Inspected, and how many records had been delivered before it.
+type answer struct{ ready, delivered int }
 
 type delivery struct {
 	tag uint64
@@ -53,19 +58,28 @@ func (e *env) of(queue string) *consumer {
 }
 
 func (c *consumer) check(e broker.Event) string {
-	d, ok := e.(*broker.Delivered)
-	if !ok {
-		return ""
+	switch e := e.(type) {
+	case *broker.Delivered:
+		return c.delivered(e)
+	case *broker.Inspected:
+		c.answers = append(c.answers, answer{e.Ready, len(c.records)})
+		if len(c.answers) > c.asked || e.Ready < 0 {
+			return fmt.Sprintf("rule 20: %s, answer %d to %d questions", show(e), len(c.answers), c.asked)
+		}
 	}
+	return ""
+}
+
+func (c *consumer) delivered(d *broker.Delivered) string {
 	if want := uint64(len(c.records)) + 1; d.First != want {
-		return fmt.Sprintf("rule 6: %s after tag %d", show(e), want-1)
+		return fmt.Sprintf("rule 6: %s after tag %d", show(d), want-1)
 	}
 	for i, r := range d.Records {
 		c.records = append(c.records, delivery{d.First + uint64(i), r})
 	}
 	switch n := len(d.Records); {
 	case n == 0 || n > c.config.MaxBatch:
-		return fmt.Sprintf("rule 11: %s, MaxBatch is %d", show(e), c.config.MaxBatch)
+		return fmt.Sprintf("rule 11: %s, MaxBatch is %d", show(d), c.config.MaxBatch)
 	case len(c.records)-c.count > c.config.Prefetch:
 		return fmt.Sprintf("rule 12: %d are unsettled, Prefetch is %d", len(c.records)-c.count, c.config.Prefetch)
 	}
@@ -131,6 +145,28 @@ func (c *consumer) reject(tag uint64, requeue bool) {
 		c.settle(tag, tag)
 	}
 	method(func() { c.port.Reject(tag, requeue) })
+}
+
+// ask asks how many records are ready, and waits for nothing.
+func (c *consumer) ask() {
+	c.mu.Lock()
+	c.asked++
+	c.mu.Unlock()
+	method(c.port.Inspect)
+}
+
+// inspect asks, and waits for the answer.
+func (c *consumer) inspect() (a answer) {
+	c.env.Helper()
+	c.ask()
+	c.await("Inspected", func() bool {
+		if len(c.answers) < c.asked {
+			return false
+		}
+		a = c.answers[c.asked-1]
+		return true
+	})
+	return a
 }
 
 // close closes and waits for the end.

@@ -54,8 +54,8 @@ func (p *publisher) check(e broker.Event) string {
 		return p.resolve(e, e.First, e.Last, confirmed)
 	case *broker.Refused:
 		return p.resolve(e, e.First, e.Last, refused)
-	case *broker.Delivered:
-		return "a publisher is told of deliveries"
+	case *broker.Delivered, *broker.Inspected:
+		return "a publisher is told " + show(e)
 	}
 	return ""
 }

@@ -226,6 +226,8 @@ func show(e broker.Event) string {
 		return fmt.Sprintf("Blocked{%v}", e.On)
 	case *broker.Delivered:
 		return fmt.Sprintf("Delivered{%d, %d records}", e.First, len(e.Records))
+	case *broker.Inspected:
+		return fmt.Sprintf("Inspected{%d}", e.Ready)
 	case *broker.Ended:
 		return fmt.Sprintf("Ended{%v}", e.Err)
 	}

@@ -13,6 +13,7 @@ type tweak struct {
 	event           func(s *session, e broker.Event)
 	publish         func(s *session, b broker.Batch)
 	ack             func(s *session, tag uint64, multiple bool)
+	inspect         func(s *session)
 	close, abort    func(s *session)
 	abortLease      func(l *lease)
 	do              func(l *lease, r broker.Request, done func(broker.Result))
@@ -141,6 +142,11 @@ func (s *session) innerAck(tag uint64, multiple bool) {
 	c.Ack(tag, multiple)
 }
 
+func (s *session) innerInspect() {
+	_, c := s.inner()
+	c.Inspect()
+}
+
 func (s *session) Close() {
 	if s.w.close != nil {
 		s.w.close(s)
@@ -181,6 +187,14 @@ func (c consumer) Ack(tag uint64, multiple bool) {
 		return
 	}
 	c.innerAck(tag, multiple)
+}
+
+func (c consumer) Inspect() {
+	if c.w.inspect != nil {
+		c.w.inspect(c.session)
+		return
+	}
+	c.innerInspect()
 }
 
 func (c consumer) Reject(tag uint64, requeue bool) {

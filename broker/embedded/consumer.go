@@ -31,6 +31,18 @@ func (c *consumer) Reject(tag uint64, requeue bool) {
 	c.settle(packet{kind: reject, tag: tag, flag: requeue})
 }
 
+// Inspect is broker.Consumer's. The answer travels behind the deliveries.
+func (c *consumer) Inspect() {
+	if !c.opened.Load() {
+		return
+	}
+	c.b.loop.Post(func() {
+		if c.usable() {
+			c.send(packet{kind: inspect})
+		}
+	})
+}
+
 func (c *consumer) settle(p packet) {
 	if !c.opened.Load() {
 		return
@@ -73,6 +85,8 @@ func (c *consumer) receive(p packet) {
 			c.queue.giveBack(m, p.flag)
 		}
 		c.queue.wake()
+	case inspect: // what is assigned was told: dispatch flushes before it returns
+		c.say(&broker.Inspected{Ready: c.queue.count()})
 	}
 }
 

@@ -13,5 +13,5 @@
 //
 // What is simpler than at a real broker: MaxAge of a queue is looked at when something is to be delivered or counted, and only at the
 // queue's head; a dead-lettered record whose target is missing or full is dropped (Counts.Dropped tells); a stream's chunk is one
-// published batch, and retention drops whole chunks but never the last.
+// published batch, and retention drops whole chunks but never the last; there are no segments, so SegmentBytes does nothing.
 package embedded

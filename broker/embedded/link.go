@@ -55,6 +55,7 @@ const (
 	publish
 	ack
 	reject
+	inspect
 	carryOut
 )
 

@@ -127,6 +127,15 @@ func (q *queue) expire() {
 	}
 }
 
+// count is how many records are ready, of a stream: kept.
+func (q *queue) count() int {
+	if q.log != nil {
+		return q.log.length()
+	}
+	q.expire()
+	return q.length()
+}
+
 func (q *queue) length() int { return len(q.returned) + q.ready.n }
 
 func (q *queue) first() *message {

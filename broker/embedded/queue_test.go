@@ -130,6 +130,7 @@ func TestRefusedByOneOfTwo(t *testing.T) {
 func TestStreamRetention(t *testing.T) {
 	for name, o := range map[string]broker.QueueOptions{
 		"length": {MaxLength: 5}, "bytes": {MaxBytes: 10}, "age": {MaxAge: 1500 * time.Millisecond},
+		"all": {MaxAge: time.Hour, MaxBytes: 10, SegmentBytes: 100},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, 1)
@@ -204,5 +205,37 @@ func TestIntrospection(t *testing.T) {
 	}
 	if n := w.Counts(); n.Publishers != 1 || n.Consumers != 2 || n.Accepted != 2 {
 		t.Errorf("%+v", n)
+	}
+}
+
+// Whatever the latencies, what was on its way to the consumer comes before the answer, and nothing counts twice.
+func TestInspectBehindDeliveries(t *testing.T) {
+	for seed := range uint64(50) {
+		w := newWorld(t, seed)
+		w.spread = 20 * time.Millisecond
+		w.queue("q", broker.QueueOptions{})
+		p, c := w.publisher("p", "q"), w.consumer("c", "q", 3)
+		w.settle()
+		p.send("1", "2", "3", "4", "5", "6", "7", "8", "9")
+		delivered := 0
+		for range 100 {
+			w.run(5 * time.Millisecond)
+			for _, e := range c.got {
+				switch e := e.(type) {
+				case *broker.Delivered:
+					delivered += len(e.Records)
+					c.c.Ack(e.Last(), true)
+					c.c.Inspect()
+				case *broker.Inspected:
+					if delivered+e.Ready != 9 {
+						t.Fatalf("seed %d: %d ready behind %d delivered of 9", seed, e.Ready, delivered)
+					}
+				}
+			}
+			c.got = nil
+		}
+		if delivered != 9 {
+			t.Errorf("seed %d: %d of 9 were delivered", seed, delivered)
+		}
 	}
 }

@@ -83,11 +83,11 @@ func (b *Broker) inspectQueue(name string) broker.Result {
 	if q == nil {
 		return broker.Result{Err: fmt.Errorf("inspect queue %q: %w", name, broker.ErrNotFound)}
 	}
-	if q.log != nil {
-		return broker.Result{Queue: broker.QueueInfo{Ready: q.log.length()}}
+	info := broker.QueueInfo{Ready: q.count()}
+	if q.log == nil {
+		info.Consumers = len(q.consumers)
 	}
-	q.expire()
-	return broker.Result{Queue: broker.QueueInfo{Ready: q.length(), Consumers: len(q.consumers)}}
+	return broker.Result{Queue: info}
 }
 
 func (b *Broker) deleteQueue(r broker.DeleteQueue) error {

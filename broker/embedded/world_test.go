@@ -88,6 +88,8 @@ func show(e broker.Event) string {
 			}
 		}
 		return text
+	case *broker.Inspected:
+		return fmt.Sprintf("inspected %d", e.Ready)
 	case *broker.Ended:
 		return fmt.Sprintf("ended %v", kind(e.Err))
 	}

@@ -199,6 +199,7 @@ func FuzzProperties(f *testing.F) {
 		p.streamOffset()
 		p.sequence()
 		decodeClose(b)
+		decodeCount(b)
 		decodeDeliver(b)
 		decodeConfirm(b)
 	})

@@ -16,7 +16,7 @@ import (
 // ackDelay is how long an acknowledgement may wait for others. A tenth of the prefetch does not wait for more.
 const ackDelay = 5 * time.Millisecond
 
-// consumer is one consuming session. The session's lock guards account, kept, stream, armed and late; the rest is the reader's, see deliver.go.
+// consumer is one consuming session. The session's lock guards account, kept, stream, armed, late and inspection; the rest is the reader's, see deliver.go.
 // handing keeps deliveries in their order: the reader and the flusher hold it while they tell some, which no method of the port does.
 type consumer struct {
 	session
@@ -30,6 +30,7 @@ type consumer struct {
 	thin    uint64         // so many acknowledgements do not wait
 	late    *time.Timer
 	armed   bool
+	inspection
 
 	refused atomic.Bool // basic.consume was answered by 403
 	looked  bool        // the opening's, see whyRefused
@@ -40,6 +41,7 @@ type consumer struct {
 func newConsumer(config broker.ConsumerConfig, owner string) *consumer {
 	c := &consumer{config: config, account: newSettlement(), thin: uint64(max(1, config.Prefetch/10))}
 	c.stream = config.Stream != nil
+	c.patience = requestTime
 	c.what = "consume queue " + strconv.Quote(config.Queue)
 	c.tag = owner[:min(len(owner), 200)]
 	c.self = c
@@ -188,15 +190,21 @@ func (c *consumer) drop() {
 	if c.late != nil {
 		c.late.Stop()
 	}
+	if c.watch != nil {
+		c.watch.Stop()
+	}
 }
 
 func (c *consumer) held() {}
 
-// encode appends all acknowledgements that wait, and has the channel closed behind them when Close was called.
+// encode appends all acknowledgements that wait and the question of an inspection, and has the channel closed behind them when Close was called.
 func (c *consumer) encode(out []byte, _ int) (_ []byte, more bool) {
 	c.mu.Lock()
 	if c.state == open || c.state == closing {
 		out = c.account.encode(out, c.channel)
+	}
+	if c.state == open {
+		out = c.inquire(out)
 	}
 	if c.state == closing {
 		c.partLocked()

@@ -83,6 +83,15 @@ func decodeConfirm(payload []byte) (tag uint64, multiple, ok bool) {
 	return tag, multiple, !r.bad
 }
 
+// decodeCount reads queue.declare-ok (50,11): name, records, consumers.
+func decodeCount(payload []byte) (ready, consumers int, ok bool) {
+	r := reader{b: payload}
+	r.take(4)
+	r.shortstr()
+	ready, consumers = int(r.long()), int(r.long())
+	return ready, consumers, !r.bad
+}
+
 // decodeClose reads channel.close (20,40) or connection.close (10,50): code, text, class, method.
 func decodeClose(payload []byte) *closeReason {
 	r := reader{b: payload}

@@ -43,6 +43,10 @@ func (c *consumer) methodFrame(f frame) bool {
 		return true
 	case basicConsumeOK:
 		c.opened()
+	case queueDeclareOK:
+		return c.counted(f.payload)
+	case basicQosOK:
+		return c.fenced()
 	case basicCancel: // the queue was deleted (rule 14), or, on RabbitMQ 4.3, the consumer took too long
 		c.gathered()
 		c.end(failure(c.what, broker.ErrNotFound, errCancelled))

@@ -40,6 +40,22 @@ func appendReject(b []byte, channel uint16, tag uint64, requeue bool) []byte {
 	return closeFrame(append(b, bit(requeue)), at)
 }
 
+// appendCount is a passive queue.declare (50,10).
+func appendCount(b []byte, channel uint16, queue string) []byte {
+	b, at := openFrame(b, frameMethod, channel)
+	b = be.AppendUint32(b, queueDeclare)
+	b = appendShortstr(be.AppendUint16(b, 0), queue)
+	return closeFrame(append(b, 1|2, 0, 0, 0, 0), at) // passive and durable, no arguments
+}
+
+// appendQos is basic.qos (60,10) for consumers that the channel may get.
+func appendQos(b []byte, channel uint16, prefetch int) []byte {
+	b, at := openFrame(b, frameMethod, channel)
+	b = be.AppendUint32(b, basicQos)
+	b = be.AppendUint32(b, 0)
+	return closeFrame(append(be.AppendUint16(b, uint16(prefetch)), 0), at)
+}
+
 func bit(on bool) byte {
 	if on {
 		return 1

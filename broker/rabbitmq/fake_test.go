@@ -20,8 +20,6 @@ const (
 	connectionOpenOK  = 10<<16 | 41
 	connectionCloseOK = 10<<16 | 51
 	channelOpenOK     = 20<<16 | 11
-	basicQos          = 60<<16 | 10
-	basicQosOK        = 60<<16 | 11
 	confirmSelect     = 85<<16 | 10
 )
 

@@ -34,9 +34,12 @@ const (
 	exchangeDeclare = 40<<16 | 10
 	exchangeDelete  = 40<<16 | 20
 	queueDeclare    = 50<<16 | 10
+	queueDeclareOK  = 50<<16 | 11
 	queueBind       = 50<<16 | 20
 	queueDelete     = 50<<16 | 40
 
+	basicQos       = 60<<16 | 10
+	basicQosOK     = 60<<16 | 11
 	basicConsume   = 60<<16 | 20
 	basicConsumeOK = 60<<16 | 21
 	basicCancel    = 60<<16 | 30

@@ -160,6 +160,9 @@ func queueArguments(o *broker.QueueOptions) amqp.Table {
 	if o.MaxBytes != 0 {
 		t["x-max-length-bytes"] = o.MaxBytes
 	}
+	if o.SegmentBytes != 0 {
+		t["x-stream-max-segment-size-bytes"] = o.SegmentBytes
+	}
 	if o.MaxAge != 0 && o.Type == broker.Stream {
 		t["x-max-age"] = fmt.Sprintf("%ds", max(1, int64(o.MaxAge/time.Second)))
 	} else if o.MaxAge != 0 {
