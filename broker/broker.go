@@ -1,8 +1,9 @@
 // Package broker is the port: what an actor needs of a message broker, and nothing else.
 //
 // The port is event-driven. An actor asks for something and goes on; what comes of it arrives later as an [Event] at the
-// session's [Sink], which only sends the actor a message. Two implementations exist, broker/embedded (in process) and
-// broker/rabbitmq (AMQP 0-9-1); broker/brokertest holds both against the rules below, which it cites by number.
+// session's [Sink], which only sends the actor a message. Three implementations exist, broker/embedded (in process), broker/rabbitmq
+// (AMQP 0-9-1) and broker/rabbitstream (streams, over RabbitMQ's stream protocol); broker/brokertest holds each against the rules below,
+// which it cites by number.
 //
 //  1. No method blocks and none returns an error. Every method may be called from any goroutine.
 //  2. A session's sink is called by one goroutine at a time and never from inside a method of the port.
@@ -19,12 +20,15 @@
 //  8. Publishing more than PublisherConfig.Window unconfirmed records ends the session with ErrWindow.
 //  9. Ack and Reject of tag 0 or of a tag that was not delivered yet end the session with ErrTag. Settling a tag a second time does nothing.
 //  10. Blocked tells a publisher that the broker's alarm went on or off, also when it is on at the opening. Publishing stays allowed
-//     within the window; the session holds what it cannot send.
+//     within the window; the session holds what it cannot send. Over the stream protocol RabbitMQ tells nothing of its alarms, so neither does
+//     that port: while one is on, nothing is confirmed.
 //  11. Delivered carries consecutive tags, at most ConsumerConfig.MaxBatch of them, and the session never waits to fill it.
 //     Its slice and bodies are the receiver's.
-//  12. At most ConsumerConfig.Prefetch deliveries of a session are unsettled.
-//  13. What a session had unsettled when it ended is delivered again, marked Redelivered, to whoever consumes the queue.
-//  14. When its queue is deleted, a consumer gets Ended with ErrNotFound.
+//  12. At most ConsumerConfig.Prefetch deliveries of a session are unsettled, of a stream's, too: there settling is nothing but credit (but see rule 22).
+//  13. What a session had unsettled when it ended is delivered again, marked Redelivered, to whoever consumes the queue. A stream keeps all its records
+//     and no account of who had which: nothing of it is ever marked, and what comes again is decided by where a session begins (rule 22).
+//  14. When its queue is deleted, a consumer gets Ended with ErrNotFound, and so does a publisher with a Name. Over the stream protocol so does every
+//     publisher, and opening on a missing stream ends so.
 //  15. Publisher.Close sends what was published before, then ends with Ended{nil}. It does not wait for confirms: what is unconfirmed then is unknown.
 //  16. Consumer.Close stops deliveries and makes certain that the broker has every Ack made before, then ends with Ended{nil}.
 //  17. A request's done is called exactly once, by one goroutine, unless its lease is aborted first; then at most once.
@@ -32,9 +36,16 @@
 //  19. An event may come as itself or within a [Pending], which says once that there is something: its Take gives all that gathered until then.
 //  20. Each Inspect of an open session is answered by one Inspected, in their order, unless the session is closed, aborted or ends before. It comes behind
 //     every delivery that the broker had handed to this session before it counted: so Ready 0 with nothing delivered means that nothing is left
-//     but what consumers hold. What they hold unsettled does not count, and what this session rejected just before need not count yet.
+//     but what consumers hold, and with Consumers 1 nothing but what this one holds. What they hold unsettled does not count, and what this session rejected just before need not count yet.
 //     Before Opened and after Close or Ended Inspect does nothing. Of a stream Ready is the broker's own figure and of no use (RabbitMQ says 0,
 //     whatever is there); a session that does not consume it as one (ConsumerConfig.Stream) must not ask.
+//  21. With PublisherConfig.Name the broker remembers, for the stream and that name and over sessions, the greatest sequence that it has. Opened says which
+//     (LastSequence; 0: none). What is published with a sequence at or below it is confirmed and not stored again. So the sequences of a name must rise,
+//     and one publisher has it at a time: of two that share it, the broker confirms records that it drops.
+//  22. With ConsumerConfig.Name the broker keeps, for the stream and that name and over sessions, an offset. Ack(tag, true) stores the tag's (a tenth of a
+//     second later, so that many are one; Close stores the last before it ends, rule 16). A session begins behind the one that is stored, or where
+//     Stream says when there is none. Ack of one tag and Reject store nothing. So what was delivered and is not below a stored offset comes again to the next session
+//     of that name.
 package broker
 
 // Port gives out leases. One incarnation of an actor gets one lease and reaches the broker through nothing else.
@@ -90,6 +101,12 @@ type PublisherConfig struct {
 	// AppID, when set, travels in each record's app_id, and the record's sequence in its message_id (decimal). A port uses it to tell
 	// which record was returned; without it a returned record ends the session with ErrReturned.
 	AppID string
+	// Name, when set, is the stable name of rule 21, at most 255 bytes. RoutingKey names the stream, Exchange is "" and SubEntries 0, else the session ends
+	// with ErrMisuse; so it does at a port that has no such names (AMQP): a writer that counts on them must not find its records twice.
+	Name string
+	// SubEntries, when above 1, is how many records the stream protocol packs into one entry: more throughput, at the price of deduplication. At most 65535.
+	// A port that knows no entries publishes as without.
+	SubEntries int
 }
 
 // ConsumerConfig says what a session consumes and how.
@@ -103,6 +120,9 @@ type ConsumerConfig struct {
 	Exclusive bool
 	// Stream, when set, consumes the queue as a stream from that offset. The queue must be a stream (else ErrWrongType).
 	Stream *StreamOffset
+	// Name, when set, is the stable name of rule 22, at most 255 bytes. Stream must be set, else the session ends with ErrMisuse; so it does at a port that has
+	// no such names (AMQP).
+	Name string
 	// Properties asks for Record.Properties of deliveries. Left out, they are nil: decoding them costs an allocation a record.
 	Properties bool
 }

@@ -4,8 +4,9 @@ package broker
 type Event interface{ brokerEvent() }
 
 type (
-	// Opened says that the session is ready: a publisher with confirms on, a consumer registered at the broker.
-	Opened struct{}
+	// Opened says that the session is ready: a publisher with confirms on, a consumer registered at the broker. LastSequence is what the broker has of
+	// PublisherConfig.Name, at least: what an earlier session has under way may still come (rule 21).
+	Opened struct{ LastSequence uint64 }
 
 	// Confirmed says that the broker has the records First to Last (rule 7).
 	Confirmed struct{ First, Last uint64 }
@@ -26,8 +27,8 @@ type (
 		Records []Record
 	}
 
-	// Inspected answers Consumer.Inspect: so many records are ready to be delivered (rule 20).
-	Inspected struct{ Ready int }
+	// Inspected answers Consumer.Inspect: so many records are ready to be delivered, and so many consumers are registered, this session among them (rule 20).
+	Inspected struct{ Ready, Consumers int }
 
 	// Ended is a session's last event. Err is nil after Close, otherwise it says why (see the errors of this package).
 	Ended struct{ Err error }

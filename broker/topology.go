@@ -144,7 +144,7 @@ type StreamOffset struct {
 	From OffsetKind
 	// Offset is used with FromOffset.
 	Offset uint64
-	// Time is used with FromTime. Brokers begin at the chunk that holds it: earlier records may come.
+	// Time is used with FromTime. Brokers begin at the chunk that holds it: earlier records may come, and nothing in a record says so.
 	Time time.Time
 }
 
@@ -154,7 +154,7 @@ type OffsetKind int
 // Where to begin.
 const (
 	FromFirst  OffsetKind = iota // the first record that is kept
-	FromLast                     // the last chunk: earlier records may come with it
+	FromLast                     // the last chunk: earlier records may come with the last
 	FromNext                     // what is published from now on
 	FromOffset                   // StreamOffset.Offset, exactly
 	FromTime                     // StreamOffset.Time

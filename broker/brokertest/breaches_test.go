@@ -14,7 +14,7 @@ type breach struct {
 	tweak tweak
 }
 
-var breaches = slicesOf(breachesOfSessions, breachesOfPublishers, breachesOfConsumers, breachesOfInspect, breachesOfRequests)
+var breaches = slicesOf(breachesOfSessions, breachesOfPublishers, breachesOfConsumers, breachesOfInspect, breachesOfNames, breachesOfRequests)
 
 func slicesOf(all ...[]breach) (joined []breach) {
 	for _, b := range all {

@@ -8,6 +8,7 @@
 package brokertest
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -22,6 +23,8 @@ type Harness interface {
 	// Patience is how long the suite waits for what must come, and the shortest time after which it calls a method blocked. Below the
 	// heartbeat time-out: a session must survive a short freeze that a case makes.
 	Patience() time.Duration
+	// Offer is what the port has of what not every port has. Cases that need more do not run.
+	Offer() Offer
 	// Cut ends all the port's connections, as a broker does that closes them or a network that fails. Sessions may end after it returns.
 	Cut() error
 	// Block turns the broker's alarm (memory or disk) on or off, and returns when the broker has it.
@@ -40,12 +43,36 @@ type T interface {
 	Fatalf(format string, args ...any)
 }
 
+// Offer is what a port has of what not every port has.
+type Offer struct {
+	// Queues: queues and exchanges of all kinds, and that Blocked is told. A port without carries records of streams alone; there the cases of alsoOnStreams
+	// use a stream that is read from its beginning where they would use a queue.
+	Queues bool
+	// Names: the stable names of rules 21 and 22. A port without must say so (ErrMisuse).
+	Names bool
+}
+
 // Case is one case of the contract.
 type Case struct {
 	Name string
 	// Rules are the numbers of the rules it holds. None: it holds what the documentation of the port's types says.
 	Rules []int
 	run   func(*env)
+}
+
+// Needs says whether the case is about a port with that offer.
+func (c Case) Needs(o Offer) bool {
+	switch {
+	case isOf(c, nameCases):
+		return o.Names
+	case isOf(c, nameless):
+		return !o.Names
+	}
+	return o.Queues || isOf(c, streamCases) || slices.Contains(alsoOnStreams, c.Name)
+}
+
+func isOf(c Case, theme []Case) bool {
+	return slices.ContainsFunc(theme, func(other Case) bool { return other.Name == c.Name })
 }
 
 // Run runs the case. It leaves nothing at the broker, also when it fails.
@@ -61,16 +88,18 @@ func Cases() []Case {
 	var all []Case
 	for _, theme := range [][]Case{
 		sessionCases, leaseCases, publishCases, refusalCases, alarmCases, consumeCases, inspectCases, settleCases, sharingCases, recordCases, requestCases,
-		topologyCases, deleteCases, streamCases, faultCases,
+		topologyCases, deleteCases, streamCases, nameCases, nameless, faultCases,
 	} {
 		all = append(all, theme...)
 	}
 	return all
 }
 
-// Run runs all cases as subtests.
+// Run runs the cases that are about the port as subtests.
 func Run(t *testing.T, h Harness) {
 	for _, c := range Cases() {
-		t.Run(c.Name, func(t *testing.T) { c.Run(t, h) })
+		if c.Needs(h.Offer()) {
+			t.Run(c.Name, func(t *testing.T) { c.Run(t, h) })
+		}
 	}
 }

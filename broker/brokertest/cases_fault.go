@@ -81,7 +81,7 @@ func closeCrossingCut(e *env) {
 	e.reopenConsumer(broker.ConsumerConfig{Queue: q})
 }
 
-// All methods, with more to publish than any buffer on the way holds, which is why there is a megabyte in each record.
+// All methods, with more to publish than any buffer on the way holds, which is why there is nearly a megabyte in each record.
 func doNotBlock(e *env) {
 	q := e.queue(broker.QueueOptions{})
 	p := e.publisher(broker.PublisherConfig{RoutingKey: q, Window: 40})
@@ -94,7 +94,7 @@ func doNotBlock(e *env) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		big := make([]byte, 1<<20)
+		big := make([]byte, 1_000_000)
 		for i := range 30 {
 			p.publish(uint64(i+2), broker.Record{Body: big})
 		}

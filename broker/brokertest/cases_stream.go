@@ -17,6 +17,10 @@ var streamCases = []Case{
 	{"a stream offset on what is no stream", nil, streamWrongType},
 	{"a stream is read by many and keeps its records", nil, streamKeeps},
 	{"acknowledging a stream gives credit", []int{12}, streamCredit},
+	{"no more than Prefetch of a stream are unsettled", []int{12}, streamPrefetch},
+	{"settling what was not delivered of a stream", []int{9}, streamPoison},
+	{"what a stream's consumer had is not marked", []int{13}, streamUnmarked},
+	{"a record's offset is where a session from it begins", nil, streamExact},
 	{"properties in a stream", nil, streamProperties},
 	{"a stream with all its bounds", nil, streamBounds},
 	{"a stream is bounded by bytes", nil, streamBoundedByBytes},
@@ -147,6 +151,64 @@ func streamCredit(e *env) {
 		}
 	}
 	c.close()
+}
+
+// One chunk holds more than Prefetch.
+func streamPrefetch(e *env) {
+	q := e.stream()
+	e.to(q).put(numbers(0, 50)...)
+	c := e.consumer(broker.ConsumerConfig{Queue: q, Stream: &broker.StreamOffset{}, Prefetch: 3})
+	for i := range 5 {
+		c.takes(numbers(3*i, 3)...)
+		c.inspect()
+		c.none()
+		c.ack(uint64(3*i+3), true)
+	}
+	c.takes(numbers(15, 3)...)
+}
+
+func streamPoison(e *env) {
+	for _, settle := range []func(*consumer){
+		func(c *consumer) { c.ack(0, false) }, func(c *consumer) { c.ack(0, true) }, func(c *consumer) { c.reject(0, true) },
+		func(c *consumer) { c.ack(3, false) }, func(c *consumer) { c.ack(1000, true) }, func(c *consumer) { c.reject(3, false) },
+	} {
+		q := e.stream()
+		e.to(q).put(numbers(0, 2)...)
+		c := e.from(q, broker.StreamOffset{})
+		c.takes(numbers(0, 2)...)
+		settle(c)
+		e.isError("Ended", c.ended(), broker.ErrTag)
+	}
+}
+
+func streamUnmarked(e *env) {
+	q := e.stream()
+	e.to(q).put(numbers(0, 5)...)
+	for i := range 3 {
+		c := e.from(q, broker.StreamOffset{})
+		c.redelivered(c.takes(numbers(0, 5)...), false)
+		if i == 1 {
+			c.reject(1, true)
+		}
+		method(c.port.Abort)
+	}
+}
+
+func streamExact(e *env) {
+	q := e.stream()
+	p := e.to(q)
+	for i := range 10 {
+		p.put(numbers(3*i, 3)...)
+	}
+	all := e.from(q, broker.StreamOffset{}).takes(numbers(0, 30)...)
+	for i := 0; i < 30; i += 7 {
+		c := e.from(q, broker.StreamOffset{From: broker.FromOffset, Offset: all[i].Offset})
+		for k, d := range c.takes(numbers(i, 30-i)...) {
+			if d.Offset != all[i+k].Offset {
+				e.Fatalf("%s: record %d has offset %d, and had %d", c.name, i+k, d.Offset, all[i+k].Offset)
+			}
+		}
+	}
 }
 
 func streamBounds(e *env) {

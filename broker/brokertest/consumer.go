@@ -2,6 +2,7 @@ package brokertest
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/d2e2d648/weir/broker"
 )
@@ -36,6 +37,9 @@ func (e *env) openConsumer(l broker.Lease, c broker.ConsumerConfig) *consumer {
 	}
 	if c.MaxBatch == 0 {
 		c.MaxBatch = 1000
+	}
+	if slices.Contains(e.instead, c.Queue) {
+		c.Stream = &broker.StreamOffset{}
 	}
 	s := &consumer{recorder: e.record("consumer of " + c.Queue), config: c, settled: broker.NewMarks(1)}
 	s.watch = s.check

@@ -24,9 +24,10 @@ type wrapped struct {
 	broker.Port
 	tweak
 
-	mu     sync.Mutex
-	bodies map[string][]byte // for the tweaks that need them
-	tags   uint64
+	mu        sync.Mutex
+	bodies    map[string][]byte // for the tweaks that need them
+	tags      uint64
+	sequences map[string]uint64
 }
 
 type lease struct {

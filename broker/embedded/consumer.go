@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/d2e2d648/weir/broker"
@@ -16,9 +17,24 @@ type consumer struct {
 	// The broker's.
 	queue     *queue
 	lastTag   uint64
-	fresh     int       // the last so many were assigned and not told yet
-	unsettled unsettled // tags up to lastTag
-	offset    uint64    // in a stream: the next to deliver
+	fresh     int            // the last so many were assigned and not told yet
+	unsettled unsettled      // tags up to lastTag
+	offset    uint64         // in a stream: the next to deliver
+	offsets   broker.Offsets // of a named one's tags
+	stored    uint64         // the tag whose offset was stored last
+}
+
+// check says what of the configuration is impossible.
+func (c *consumer) check() error {
+	switch n := &c.config; {
+	case n.MaxBatch < 1:
+		return fmt.Errorf("MaxBatch is %d: use at least 1", n.MaxBatch)
+	case n.Prefetch < 1 || n.Prefetch > 65535:
+		return fmt.Errorf("the prefetch is %d: use 1 to 65535", n.Prefetch)
+	case n.Name != "" && n.Stream == nil:
+		return errors.New("a name is for a stream")
+	}
+	return nil
 }
 
 // Ack is broker.Consumer's.
@@ -76,6 +92,7 @@ func (c *consumer) receive(p packet) {
 	case ack:
 		if p.flag {
 			c.unsettled.dropUpTo(p.tag)
+			c.store(p.tag)
 		} else {
 			c.unsettled.take(p.tag)
 		}
@@ -86,7 +103,15 @@ func (c *consumer) receive(p packet) {
 		}
 		c.queue.wake()
 	case inspect: // what is assigned was told: dispatch flushes before it returns
-		c.say(&broker.Inspected{Ready: c.queue.count()})
+		c.say(&broker.Inspected{Ready: c.queue.count(), Consumers: len(c.queue.consumers)})
+	}
+}
+
+// store keeps the tag's offset under the consumer's name.
+func (c *consumer) store(tag uint64) {
+	if c.config.Name != "" && tag > c.stored {
+		c.stored = tag
+		c.queue.log.store(c.config.Name, c.offsets.Of(tag))
 	}
 }
 
@@ -98,7 +123,7 @@ func (c *consumer) register() {
 	}
 	c.queue = q
 	if q.log != nil {
-		c.offset = q.log.find(c.config.Stream, c.b)
+		c.offset = q.log.begin(c)
 	}
 	c.b.consumers = append(c.b.consumers, c)
 	q.consumers = append(q.consumers, c)

@@ -35,14 +35,14 @@ func (l *lease) use() bool {
 // OpenPublisher opens a publisher. On an aborted lease nothing comes of it.
 func (l *lease) OpenPublisher(config broker.PublisherConfig, sink broker.Sink) broker.Publisher {
 	p := &publisher{session: l.session(sink), config: config}
-	l.b.loop.Post(func() { p.open(p, config.Window >= 1) })
+	l.b.loop.Post(func() { p.open(p, p.check()) })
 	return p
 }
 
 // OpenConsumer opens a consumer. On an aborted lease nothing comes of it.
 func (l *lease) OpenConsumer(config broker.ConsumerConfig, sink broker.Sink) broker.Consumer {
 	c := &consumer{session: l.session(sink), config: config}
-	l.b.loop.Post(func() { c.open(c, config.MaxBatch >= 1 && config.Prefetch >= 1 && config.Prefetch <= 65535) })
+	l.b.loop.Post(func() { c.open(c, c.check()) })
 	return c
 }
 

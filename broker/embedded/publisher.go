@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -16,10 +17,22 @@ type publisher struct {
 
 	from *origin      // the broker's: what its records have in common
 	held fifo[packet] // the broker's: what came while it was blocked
+	log  *log         // the broker's: the stream that remembers its name; nil without one
 }
 
 // origin is what the records of a session have in common. Nil: nothing.
 type origin struct{ appID, contentEncoding string }
+
+// check says what of the configuration is impossible.
+func (p *publisher) check() error {
+	switch c := &p.config; {
+	case c.Window < 1:
+		return fmt.Errorf("the window is %d: use at least 1", c.Window)
+	case c.Name != "" && (c.Exchange != "" || c.SubEntries > 1):
+		return errors.New("a name is for a stream by the default exchange, without sub-entries")
+	}
+	return nil
+}
 
 // Publish is broker.Publisher's.
 func (p *publisher) Publish(batch broker.Batch) {
@@ -51,7 +64,7 @@ func (p *publisher) handOver(a arrival) {
 func (p *publisher) receive(k packet) {
 	switch {
 	case k.kind == openSession:
-		if p.admit() {
+		if p.admit() && p.named() {
 			p.register()
 		}
 	case p.b.faults.blocked:
@@ -63,12 +76,29 @@ func (p *publisher) receive(k packet) {
 	}
 }
 
+// named finds the stream that remembers the name. False: there is none, which has been answered.
+func (p *publisher) named() bool {
+	if p.config.Name == "" {
+		return true
+	}
+	switch q := p.b.queues[p.config.RoutingKey]; {
+	case q == nil:
+		p.end(p.error(broker.ErrNotFound))
+	case q.log == nil:
+		p.end(p.error(fmt.Errorf("%w: it is no stream", broker.ErrWrongType)))
+	default:
+		p.log = q.log
+		return true
+	}
+	return false
+}
+
 func (p *publisher) register() {
 	if c := &p.config; c.AppID != "" || c.ContentEncoding != "" {
 		p.from = &origin{c.AppID, c.ContentEncoding}
 	}
 	p.b.publishers = append(p.b.publishers, p)
-	p.say(&broker.Opened{})
+	p.say(&broker.Opened{LastSequence: p.log.last(p.config.Name)})
 	if p.b.faults.blocked {
 		p.say(&broker.Blocked{On: true})
 	}
@@ -88,6 +118,13 @@ func (p *publisher) release() {
 
 // accept is the broker's: a batch goes where it is routed, and the publisher is told what came of it.
 func (p *publisher) accept(batch broker.Batch) {
+	whole := batch
+	if p.log != nil {
+		if batch = p.log.fresh(p.config.Name, batch); len(batch.Records) == 0 {
+			p.confirm(whole.First, whole.Last())
+			return
+		}
+	}
 	targets, err := p.b.route(p.config.Exchange, p.config.RoutingKey)
 	switch {
 	case err != nil:
@@ -101,7 +138,7 @@ func (p *publisher) accept(batch broker.Batch) {
 		for _, q := range targets {
 			taken = min(taken, q.accept(p.from, batch))
 		}
-		p.settle(batch, uint64(taken))
+		p.settle(whole, uint64(len(whole.Records)-len(batch.Records)+taken))
 	}
 }
 

@@ -21,14 +21,14 @@ func (l *lease) session(sink broker.Sink) session {
 	return session{link: link{b: l.b, lease: l}, sink: sink}
 }
 
-func (s *session) open(station station, valid bool) {
+func (s *session) open(station station, wrong error) {
 	if !s.lease.use() {
 		s.deaf, s.gone = true, true
 		return
 	}
 	s.connect(station)
-	if !valid {
-		s.misuse(fmt.Errorf("open: %w: a limit in the configuration is out of its range", broker.ErrMisuse))
+	if wrong != nil {
+		s.misuse(fmt.Errorf("open: %w: %w", broker.ErrMisuse, wrong))
 		return
 	}
 	s.send(packet{kind: openSession})

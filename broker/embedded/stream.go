@@ -15,6 +15,9 @@ type log struct {
 	chunks  []chunk
 	end     uint64 // the next record's offset
 	bytes   int64
+
+	sequences map[string]uint64 // the greatest of each publisher's name (rule 21)
+	offsets   map[string]uint64 // stored under each consumer's name (rule 22)
 }
 
 type chunk struct {
@@ -34,6 +37,44 @@ func (l *log) append(from *origin, batch broker.Batch, now time.Duration) {
 	l.end += uint64(len(batch.Records))
 	l.bytes += c.bytes
 	l.retain(now)
+}
+
+// last is the greatest sequence under the name; 0 when there is none, as on a nil log.
+func (l *log) last(name string) uint64 {
+	if l == nil {
+		return 0
+	}
+	return l.sequences[name]
+}
+
+// fresh takes those of the batch's records into the name's account that it does not have, and gives them.
+func (l *log) fresh(name string, batch broker.Batch) broker.Batch {
+	if last := l.last(name); last >= batch.First {
+		known := min(last-batch.First+1, uint64(len(batch.Records)))
+		batch = broker.Batch{First: batch.First + known, Records: batch.Records[known:]}
+	}
+	if len(batch.Records) > 0 {
+		if l.sequences == nil {
+			l.sequences = map[string]uint64{}
+		}
+		l.sequences[name] = batch.Last()
+	}
+	return batch
+}
+
+func (l *log) store(name string, offset uint64) {
+	if l.offsets == nil {
+		l.offsets = map[string]uint64{}
+	}
+	l.offsets[name] = offset
+}
+
+// begin gives the offset where a consumer begins.
+func (l *log) begin(c *consumer) uint64 {
+	if stored, ok := l.offsets[c.config.Name]; ok && c.config.Name != "" {
+		return stored + 1
+	}
+	return l.find(c.config.Stream, c.b)
 }
 
 // retain drops the oldest chunks of what is too much or too old.
@@ -89,9 +130,12 @@ func (l *log) deliver(c *consumer) {
 			return
 		}
 		records := l.read(c.offset, n, c.config.Properties)
-		for range records {
+		for i := range records {
 			c.lastTag++
 			c.unsettled.add(c.lastTag, message{})
+			if c.config.Name != "" {
+				c.offsets.Add(c.lastTag, records[i].Offset)
+			}
 		}
 		c.offset += uint64(n)
 		c.tellDelivered(records)

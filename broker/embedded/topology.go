@@ -103,8 +103,14 @@ func (b *Broker) deleteQueue(r broker.DeleteQueue) error {
 	for _, e := range q.boundTo {
 		e.bindings = slices.DeleteFunc(e.bindings, func(to binding) bool { return to.queue == q })
 	}
+	deleted := fmt.Errorf("%w: it was deleted", broker.ErrNotFound)
 	for _, c := range slices.Clone(q.consumers) {
-		c.end(c.error(fmt.Errorf("%w: it was deleted", broker.ErrNotFound)))
+		c.end(c.error(deleted))
+	}
+	for _, p := range slices.Clone(b.publishers) {
+		if p.log != nil && p.log == q.log {
+			p.end(p.error(deleted))
+		}
 	}
 	return nil
 }

@@ -57,6 +57,8 @@ func (c *consumer) check() error {
 		return misuse(c.what, "the prefetch is %d: use 1 to 65535", n.Prefetch)
 	case n.MaxBatch < 1:
 		return misuse(c.what, "MaxBatch is %d: use at least 1", n.MaxBatch)
+	case n.Name != "":
+		return misuse(c.what, "the name %q: only the stream protocol has names", n.Name)
 	}
 	return nil
 }

@@ -25,6 +25,8 @@ var _ brokertest.Harness = (*harness)(nil)
 
 func (h *harness) Port() broker.Port { return h.port }
 
+func (h *harness) Offer() brokertest.Offer { return brokertest.Offer{Queues: true} }
+
 func (h *harness) Patience() time.Duration { return 8 * time.Second }
 
 func (h *harness) Cut() error {

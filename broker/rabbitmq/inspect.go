@@ -21,7 +21,7 @@ type inspection struct {
 	step     inspectStep
 	waiting  int // Inspects for the next count
 	asked    int // Inspects for this one
-	ready    int // what was counted
+	count    broker.Inspected
 	patience time.Duration
 	until    time.Time   // then this one is given up
 	watch    *time.Timer // calls overdue
@@ -113,7 +113,7 @@ func (c *consumer) counted(payload []byte) bool {
 	}
 	sure := ok && (ready+consumers > 0 || c.stream)
 	if sure {
-		c.step, c.ready = toFence, ready
+		c.step, c.count = toFence, broker.Inspected{Ready: ready, Consumers: consumers}
 	} else if c.step = pausing; c.state == open {
 		c.watchFor(recountPause)
 	}
@@ -135,7 +135,8 @@ func (c *consumer) fenced() bool {
 	c.watch.Stop()
 	answers := make([]broker.Event, c.asked)
 	for i := range answers {
-		answers[i] = &broker.Inspected{Ready: c.ready}
+		count := c.count
+		answers[i] = &count
 	}
 	more := c.waiting > 0
 	c.mu.Unlock()

@@ -49,6 +49,9 @@ func (p *publisher) check() error {
 	if c.Window < 1 {
 		return misuse(p.what, "the window is %d: use at least 1", c.Window)
 	}
+	if c.Name != "" {
+		return misuse(p.what, "the name %q: only the stream protocol has names", c.Name)
+	}
 	for _, s := range []string{c.Exchange, c.RoutingKey, c.ContentEncoding, c.AppID} {
 		if len(s) > 255 {
 			return misuse(p.what, "a name of %d bytes: 255 are possible", len(s))
