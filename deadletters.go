@@ -33,7 +33,8 @@ func newDeadLetters(reader *endpoint, s *settings) *deadLetters {
 	d := &deadLetters{reader: reader, queue: queue}
 	d.settings.Config = supervisor.Config{Channel: s.Channel, Name: name, NoStatus: true, GraceWindow: s.GraceWindow,
 		Resources: &actors.Resources{Queue: queue, RoutingKey: queue}}
-	d.settings.apply(nil)
+	d.settings.apply([]Option{LogLevel(s.level)})
+	d.settings.logger = s.logger
 	d.life, d.end = context.WithCancelCause(context.Background())
 	return d
 }
@@ -81,7 +82,7 @@ func (d *deadLetters) open(ctx context.Context) (*Writer[[]byte], error) {
 	if w != nil {
 		d.reader.rt.system.Root.Stop(w.pid) // it has failed, and would stay so
 	}
-	e, err := d.reader.rt.openEndpoint(ctx, supervisor.WriterProps, d.settings.Config)
+	e, err := d.reader.rt.openEndpoint(ctx, supervisor.WriterProps, &d.settings)
 	if err != nil {
 		return nil, err
 	}

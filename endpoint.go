@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
+	"github.com/rs/zerolog"
 
 	"github.com/d2e2d648/weir/messages"
 	"github.com/d2e2d648/weir/supervisor"
@@ -20,6 +21,8 @@ type endpoint struct {
 	pid     *actor.PID
 	channel string
 	name    string
+	compat  bool
+	log     zerolog.Logger
 	life    context.Context       // ends when the supervisor has stopped: what is sent to it now is never answered
 	failed  atomic.Pointer[error] // why the channel has failed
 	waits   atomic.Pointer[error] // the last reason why it was not open yet
@@ -28,8 +31,8 @@ type endpoint struct {
 type propsFunc func(supervisor.Config) (*actor.Props, error)
 
 // open spawns the supervisor and waits until the channel is open. When the context ends first, nothing of it remains.
-func (rt *Runtime) openEndpoint(ctx context.Context, props propsFunc, config supervisor.Config) (*endpoint, error) {
-	e, err := rt.spawn(props, config)
+func (rt *Runtime) openEndpoint(ctx context.Context, props propsFunc, s *settings) (*endpoint, error) {
+	e, err := rt.spawn(props, s)
 	if err != nil {
 		return nil, err
 	}
@@ -37,7 +40,7 @@ func (rt *Runtime) openEndpoint(ctx context.Context, props propsFunc, config sup
 	if err == nil {
 		err = opened.Err
 	} else if ctx.Err() != nil {
-		err = openError(config.Channel, "open", err, load(&e.waits))
+		err = openError(e.channel, "open", err, load(&e.waits))
 	}
 	if err == nil {
 		return e, nil
@@ -54,12 +57,17 @@ func load(p *atomic.Pointer[error]) error {
 	return nil
 }
 
-func (rt *Runtime) spawn(makeProps propsFunc, config supervisor.Config) (*endpoint, error) {
-	e := &endpoint{rt: rt, channel: config.Channel, name: config.Name}
+func (rt *Runtime) spawn(makeProps propsFunc, s *settings) (*endpoint, error) {
+	config := s.Config
+	e := &endpoint{rt: rt, channel: config.Channel, name: config.Name, compat: config.Compat, log: rt.logOf(s)}
 	var end context.CancelFunc
 	e.life, end = context.WithCancel(context.Background())
 	config.Port, config.Env = rt.port, rt.env
 	config.Events = e.event
+	if s.hook != nil {
+		hook := &healthHook{hook: s.hook, failed: e.hookFailed}
+		config.Health = hook.ask
+	}
 	config.Stopped = func() {
 		rt.forget(e)
 		end()
@@ -98,7 +106,11 @@ func (e *endpoint) event(event Event) {
 	case *messages.WaitsFor:
 		e.waits.Store(&event.Reason)
 	}
-	e.rt.publish(event)
+	e.publish(event)
+}
+
+func (e *endpoint) hookFailed(err error, stack []byte) {
+	e.publish(&HookFailed{Head: messages.Head{At: e.rt.env.Clock.Now(), Channel: e.channel, Name: e.name}, Err: err, Stack: stack})
 }
 
 // Err says why the channel has failed; nil while it has not.
@@ -128,17 +140,53 @@ func (e *endpoint) Inspect(ctx context.Context) (*messages.Snapshot, error) {
 	return ask(ctx, e, func(done func(*messages.Snapshot)) any { return &messages.Inspect{Done: done} })
 }
 
-// awaitPeers waits until so many live peers of the other side are there.
-func (e *endpoint) awaitPeers(ctx context.Context, count int) error {
+// Peers gives what is known of the others now, a value that can be kept: its methods answer all the questions that one may have about them.
+func (e *endpoint) Peers(ctx context.Context) (Peers, error) {
+	s, err := e.Inspect(ctx)
+	if err != nil {
+		return Peers{}, err
+	}
+	return s.Peers, nil
+}
+
+// CanClose says whether the endpoint may close without taking something away from others, by the rules of pypz (see Peers.CanClose). Close does not ask.
+func (e *endpoint) CanClose(ctx context.Context) (bool, error) {
+	peers, err := e.Peers(ctx)
+	return peers.CanClose(), err
+}
+
+// Start makes an endpoint that was opened with StandBy, or was stopped, run: peers are told Started. On one that runs it does nothing.
+func (e *endpoint) Start(ctx context.Context) error {
+	return e.request(ctx, func(done func(*messages.Opened)) any { return &messages.Start{Done: done} })
+}
+
+// Stop makes the endpoint stand by, until Start: Write and Read give ErrNotStarted, and peers are told Stopped, which they take to mean that no more comes. So a writer first waits until everything
+// is confirmed. What a reader has handed over can still be committed. On one that stands by it does nothing.
+func (e *endpoint) Stop(ctx context.Context) error {
+	return e.request(ctx, func(done func(*messages.Opened)) any { return &messages.Stop{Done: done} })
+}
+
+// Announce tells the peers again that the endpoint is open, and started where it is, as a second open does in pypz.
+func (e *endpoint) Announce(ctx context.Context) error {
+	return e.request(ctx, func(done func(*messages.Opened)) any { return &messages.Open{Done: done} })
+}
+
+func (e *endpoint) request(ctx context.Context, request func(done func(*messages.Opened)) any) error {
+	answer, err := ask(ctx, e, request)
+	if err != nil {
+		return err
+	}
+	return answer.Err
+}
+
+// awaitPeers waits until so many peers of the other side are what is asked for.
+func (e *endpoint) awaitPeers(ctx context.Context, are messages.PeersAre, count int) error {
 	var reason atomic.Pointer[error]
-	opened, err := ask(ctx, e, func(done func(*messages.Opened)) any {
-		return &messages.AwaitPeers{Count: count, Done: done, NotYet: func(why error) { reason.Store(&why) },
+	err := e.request(ctx, func(done func(*messages.Opened)) any {
+		return &messages.AwaitPeers{Count: count, Are: are, Done: done, NotYet: func(why error) { reason.Store(&why) },
 			Expired: func() bool { return ctx.Err() != nil }}
 	})
-	switch {
-	case err == nil:
-		return opened.Err
-	case ctx.Err() != nil:
+	if err != nil && ctx.Err() != nil {
 		return openError(e.channel, "wait for peers of", err, load(&reason))
 	}
 	return err

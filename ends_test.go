@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
+	"github.com/rs/zerolog"
 
 	"github.com/d2e2d648/weir/broker/embedded"
 	"github.com/d2e2d648/weir/messages"
@@ -273,7 +274,7 @@ func TestFormatsThatCannotBe(t *testing.T) {
 
 // Two brokers, one actor system: endpoints of the same names do not collide.
 func TestTwoRuntimesInOneSystem(t *testing.T) {
-	system := newSystem()
+	system := newSystem(&zerolog.Logger{})
 	ctx, _, first := world(t, InSystem(system))
 	_, _, second := world(t, InSystem(system))
 	for _, rt := range []*Runtime{first, second} {

@@ -12,6 +12,10 @@ import (
 var (
 	// ErrClosed: the channel, or its runtime, was closed.
 	ErrClosed = supervisor.ErrClosed
+	// ErrNotStarted: the endpoint stands by, see StandBy and Stop.
+	ErrNotStarted = supervisor.ErrNotStarted
+	// ErrSilent: a silent reader reads no records, and a silent endpoint neither acknowledges its input nor deletes.
+	ErrSilent = supervisor.ErrSilent
 	// ErrRedelivered: the session that delivered a batch has failed since, so its records are delivered again and there is nothing to commit.
 	// It is no reason to stop: read on.
 	ErrRedelivered = supervisor.ErrRedelivered

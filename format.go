@@ -12,6 +12,7 @@ import (
 type Format[T any] struct {
 	codec codec.Codec[T]
 	err   error
+	late  *LateSchema[T]
 }
 
 // check says why a channel cannot be opened with the format.
@@ -21,7 +22,7 @@ func (f *Format[T]) check(channel string, compat bool) error {
 		return fmt.Errorf("open channel %s: %w", channel, f.err)
 	case f.codec == nil:
 		return fmt.Errorf("open channel %s: %w", channel, errNoCodec)
-	case compat && ok && schema.CanBeEmpty():
+	case compat && ok && schema.CanBeEmpty(): // of a late schema that is not known yet: no
 		return fmt.Errorf("open channel %s: %w", channel, errEmptyBodies)
 	}
 	return nil

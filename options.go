@@ -4,6 +4,8 @@ import (
 	"crypto/rand"
 	"time"
 
+	"github.com/rs/zerolog"
+
 	"github.com/d2e2d648/weir/supervisor"
 )
 
@@ -17,6 +19,12 @@ type settings struct {
 	supervisor.Config
 	undecodable Undecodable
 	maxRecord   int
+	openTimeout time.Duration
+	hook        func() Payload
+	synchronous bool
+	sequential  bool
+	logger      *zerolog.Logger // nil: the runtime's
+	level       zerolog.Level
 }
 
 // DefaultMaxRecord is the longest body of a record, in bytes: what RabbitMQ 4 takes by default. A longer one would end every session that publishes it.
@@ -25,7 +33,7 @@ const DefaultMaxRecord = 16 << 20
 // Name names the endpoint. No two endpoints of a channel, whatever their side, may have the same name, and one that restarts should keep it. Default: a random one.
 func Name(name string) Option { return func(s *settings) { s.Name = name } }
 
-// Group makes a reader a member of a replication group: index 0 is the principal, which alone creates and deletes the channel's resources.
+// Group makes an endpoint a member of a replication group: index 0 is the principal, which alone creates and deletes the channel's resources, and hears the other members. Each member keeps one stable Name.
 func Group(name string, index, size int) Option {
 	return func(s *settings) { s.Group, s.GroupIndex, s.GroupSize = name, index, size }
 }
@@ -58,6 +66,36 @@ func GraceWindow(d time.Duration) Option { return func(s *settings) { s.GraceWin
 // HealthInterval is the pause between health checks. Default 2 s.
 func HealthInterval(d time.Duration) Option { return func(s *settings) { s.HealthInterval = d } }
 
+// Expect says how many endpoints of the other side there will be, over all their replicas. Opening then waits until one of them was seen (with Synchronous until all were), and a reader's Batches
+// end when all have finished and no record is left. Default 0: nobody is waited for, and reading goes on until the context ends.
+func Expect(peers int) Option { return func(s *settings) { s.Expected = peers } }
+
+// Synchronous makes opening wait until all peers that Expect names were seen, not one.
+func Synchronous() Option { return func(s *settings) { s.synchronous = true } }
+
+// Sequential makes a reader's opening wait, for as long as the context allows, until all writers that Expect names (at least one) have finished: stopped, closed, or unhealthy.
+func Sequential() Option { return func(s *settings) { s.sequential = true } }
+
+// OpenTimeout bounds opening and its wait for peers, not that of Sequential. Default 0: the context alone bounds it.
+func OpenTimeout(d time.Duration) Option { return func(s *settings) { s.openTimeout = d } }
+
+// StandBy opens an endpoint without starting it: peers see Opened. Write and Read give ErrNotStarted until Start.
+func StandBy() Option { return func(s *settings) { s.StandBy = true } }
+
+// Silent makes an endpoint that its peers do not see, but that sees them: it says nothing, creates nothing and consumes no records. A silent writer can write; a silent reader's reads give ErrSilent.
+func Silent() Option { return func(s *settings) { s.Silent = true } }
+
+// OnHealthCheck gives the entries that health checks carry beside those of weir, such as {"queueDepth": 7}: peers get them in Peer.Payload. It is called for each health check, by a goroutine of its
+// own and never twice at once. One that panics is an event (HookFailed); one that takes longer than the health interval is left out of that health check. Entries must be such that encoding/json
+// can write them, and 8 KiB together.
+func OnHealthCheck(hook func() Payload) Option { return func(s *settings) { s.hook = hook } }
+
+// Logger logs what happens to this endpoint to that logger, with its own level, instead of the runtime's (see WithLog).
+func Logger(log zerolog.Logger) Option { return func(s *settings) { s.logger = &log } }
+
+// LogLevel is the least level that is logged of this endpoint, where its logger logs it at all. Default: everything that the logger does.
+func LogLevel(level zerolog.Level) Option { return func(s *settings) { s.level = level } }
+
 // Window bounds what a writer has unconfirmed: records, and bytes of their bodies. Default 1,000 and 16 MiB.
 func Window(records, bytes int) Option {
 	return func(s *settings) { s.Window, s.WindowBytes = records, bytes }
@@ -68,6 +106,9 @@ func MaxRecord(bytes int) Option { return func(s *settings) { s.maxRecord = byte
 
 // Poll is the most records of one batch. Default 100.
 func Poll(records int) Option { return func(s *settings) { s.Poll = records } }
+
+// PollTimeout makes Read return an empty batch when no record has come for so long. Default 0: it waits until there are records.
+func PollTimeout(d time.Duration) Option { return func(s *settings) { s.PollTimeout = d } }
 
 // Prefetch is how many records the broker hands a reader ahead, at most 65,535. Default twice the poll size. It bounds what is delivered again after an incident.
 func Prefetch(records int) Option { return func(s *settings) { s.Prefetch = records } }
@@ -90,6 +131,7 @@ const (
 )
 
 func (s *settings) apply(opts []Option) {
+	s.level = zerolog.TraceLevel
 	for _, opt := range opts {
 		opt(s)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"iter"
 	"sync"
+	"time"
 
 	"github.com/d2e2d648/weir/broker"
 	"github.com/d2e2d648/weir/messages"
@@ -14,10 +15,11 @@ import (
 // Reader is the reading end of a channel. Its methods are safe for concurrent use; concurrent Reads share the records.
 type Reader[T any] struct {
 	*endpoint
-	format Format[T]
-	poll   int
-	policy Undecodable
-	dead   *deadLetters
+	format   Format[T]
+	poll     int
+	expected int // writers
+	policy   Undecodable
+	dead     *deadLetters
 
 	reading chan struct{} // holds one token: who has it reads
 	// Of whoever reads: the reply that a Read did not wait for, and the batch that it did not finish. They are the next Read's, or they would be handed to nobody.
@@ -26,7 +28,7 @@ type Reader[T any] struct {
 }
 
 // OpenReader opens the reading end of a channel and waits until it consumes. It creates the channel's resources, unless it is told not to with JoinOnly or is a member of a
-// group other than its principal. What is "not yet" is tried again until the context ends; the error says what was missing.
+// group other than its principal. What is "not yet" is tried again until the context ends; the error says what was missing. With Expect it then waits for writers.
 func OpenReader[T any](ctx context.Context, rt *Runtime, channel string, format Format[T], opts ...Option) (*Reader[T], error) {
 	s := settings{Config: supervisor.Config{Channel: channel, Create: true}}
 	s.apply(opts)
@@ -34,15 +36,17 @@ func OpenReader[T any](ctx context.Context, rt *Runtime, channel string, format 
 		return nil, err
 	}
 	s.Create = s.Create && s.GroupIndex == 0
-	e, err := rt.openEndpoint(ctx, supervisor.ReaderProps, s.Config)
+	s.AwaitSchema = format.late != nil
+	e, err := rt.openPort(ctx, supervisor.ReaderProps, &s)
 	if err != nil {
 		return nil, err
 	}
-	r := &Reader[T]{endpoint: e, format: format, poll: s.Poll, policy: s.undecodable, reading: make(chan struct{}, 1), dead: newDeadLetters(e, &s)}
+	format.expectedBy(e)
+	r := &Reader[T]{endpoint: e, format: format, poll: s.Poll, expected: s.Expected, policy: s.undecodable, reading: make(chan struct{}, 1), dead: newDeadLetters(e, &s)}
 	if r.poll == 0 {
 		r.poll = supervisor.DefaultPoll
 	}
-	if r.policy == DeadLetter && !s.Create {
+	if r.policy == DeadLetter && !s.Create && !s.Silent {
 		if err := r.dead.check(ctx); err != nil {
 			return nil, errors.Join(err, r.Close(ctx))
 		}
@@ -50,7 +54,7 @@ func OpenReader[T any](ctx context.Context, rt *Runtime, channel string, format 
 	return r, nil
 }
 
-// Read waits for records and hands over what there is, at most the poll size. When the context ends, the records that it waited for are the next Read's.
+// Read waits for records and hands over what there is, at most the poll size. With PollTimeout it gives an empty batch when nothing has come for so long. When the context ends, the records that it waited for are the next Read's.
 // A failed channel gives its *ChannelError, a closed one ErrClosed. Records that are never committed count against the prefetch: when that is used up, Read waits.
 //
 // With FailRead, a record that cannot be decoded gives a *RecordError, together with a batch that holds that record alone and no value: commit it to go on without it.
@@ -63,11 +67,17 @@ func (r *Reader[T]) Read(ctx context.Context) (*Batch[T], error) {
 	case <-r.life.Done():
 		return nil, r.ended()
 	}
+	if err := r.format.await(ctx, r.endpoint); err != nil {
+		return nil, err
+	}
 	for {
 		if r.undone == nil {
 			b, err := r.next(ctx)
-			if err != nil {
+			switch {
+			case err != nil:
 				return nil, err
+			case len(b.Records) == 0:
+				return &Batch[T]{batch: b, owner: r.endpoint}, nil
 			}
 			r.undone = &decoding[T]{batch: b}
 		}
@@ -114,15 +124,39 @@ func (r *Reader[T]) next(ctx context.Context) (*messages.Batch, error) {
 }
 
 // Batches gives batch after batch until the context ends or the channel does: the last pair holds the error. Commit each batch when its records are done with.
+// With Expect it also ends, without an error, when all expected writers have finished and no record is left.
 func (r *Reader[T]) Batches(ctx context.Context) iter.Seq2[*Batch[T], error] {
 	return func(yield func(*Batch[T], error) bool) {
 		for {
-			b, err := r.Read(ctx)
-			if !yield(b, err) || ctx.Err() != nil || isEnd(err) {
+			b, err := r.readOrFinish(ctx)
+			if b == nil && err == nil || !yield(b, err) || ctx.Err() != nil || isEnd(err) {
 				return
 			}
 		}
 	}
+}
+
+// finishedEvery is how often Batches looks whether all writers have finished, while nothing comes.
+const finishedEvery = 100 * time.Millisecond
+
+// readOrFinish is Read, and gives nothing when there is nothing more to expect.
+func (r *Reader[T]) readOrFinish(ctx context.Context) (*Batch[T], error) {
+	for r.expected > 0 {
+		reading, cancel := context.WithTimeout(ctx, finishedEvery)
+		b, err := r.Read(reading)
+		late := reading.Err() != nil && ctx.Err() == nil
+		cancel()
+		if !(err != nil && late && errors.Is(err, context.DeadlineExceeded)) && (err != nil || len(b.Records) > 0) {
+			return b, err
+		}
+		if finished, err := r.Finished(ctx); err != nil || finished {
+			return nil, err
+		}
+		if err == nil {
+			return b, nil // an empty one, by PollTimeout
+		}
+	}
+	return r.Read(ctx)
 }
 
 // isEnd says that the channel has ended. What ends its dead letters' writer does not end it.
@@ -156,7 +190,62 @@ func (r *Reader[T]) closeWith(ctx context.Context, m *messages.Close) error {
 
 // WaitForWriters waits until at least so many live writers are there. When the context ends first, the error says how many were.
 func (r *Reader[T]) WaitForWriters(ctx context.Context, count int) error {
-	return r.awaitPeers(ctx, count)
+	return r.awaitPeers(ctx, messages.PeersAlive, count)
+}
+
+// HasRecords says whether records are left: at the broker, or here and not read yet. What other readers hold uncommitted does not count. The broker is asked behind all that it has delivered, so a
+// record that is on its way is not missed. It is not for use beside a Read that waits: that one takes what comes.
+func (r *Reader[T]) HasRecords(ctx context.Context) (bool, error) {
+	remainder, err := r.remaining(ctx)
+	return err == nil && remainder.Records, err
+}
+
+// Finished says that there is nothing more to expect: no record is left (see HasRecords), and all writers that Expect names have stopped or closed, or are not healthy any more. Writers are
+// counted first, so what one wrote last is not missed. Without Expect it only asks for records.
+func (r *Reader[T]) Finished(ctx context.Context) (bool, error) {
+	remainder, err := r.remaining(ctx)
+	return err == nil && !remainder.Records && remainder.Finished >= remainder.Expected, err
+}
+
+func (r *Reader[T]) remaining(ctx context.Context) (*messages.Remainder, error) {
+	remainder, err := ask(ctx, r.endpoint, func(done func(*messages.Remainder)) any { return &messages.Remaining{Done: done} })
+	if err != nil {
+		return nil, err
+	}
+	select {
+	case r.reading <- struct{}{}: // what a Read has left
+		remainder.Records = remainder.Records || r.undone != nil || len(r.pending) > 0
+		<-r.reading
+	default:
+	}
+	return remainder, remainder.Err
+}
+
+// CommitUpTo commits the first count records that were read since the reader was opened, by the rules of pypz: more than were read is an error, as many as before does nothing, fewer is ignored with
+// an event (CommitIgnored). ErrRedelivered means that all of them that are not committed come again.
+func (r *Reader[T]) CommitUpTo(ctx context.Context, count uint64) error {
+	committed, err := ask(ctx, r.endpoint, func(done func(*messages.Committed)) any { return &messages.CommitUpTo{Count: count, Done: done} })
+	if err != nil {
+		return err
+	}
+	return committed.Err
+}
+
+// Offsets gives the reader's figures as pypz counts them: the first record has offset 0, and -1 is before it.
+func (r *Reader[T]) Offsets(ctx context.Context) (Offsets, error) {
+	s, err := r.Inspect(ctx)
+	if err != nil {
+		return Offsets{}, err
+	}
+	return s.Offsets, nil
+}
+
+// Offsets are a reader's initial, current and last committed offset.
+type Offsets = messages.Offsets
+
+// Acknowledge tells the writers that this reader has all that it needs of what it has read; a writer asks for it with AllAcknowledged. It commits nothing.
+func (r *Reader[T]) Acknowledge(ctx context.Context) error {
+	return r.request(ctx, func(done func(*messages.Opened)) any { return &messages.AcknowledgeInput{Done: done} })
 }
 
 // undecodable deals with one record by the policy. An error means that it is not dealt with.
@@ -167,6 +256,6 @@ func (r *Reader[T]) undecodable(ctx context.Context, record *broker.Record, err 
 		}
 	}
 	head := messages.Head{At: r.rt.env.Clock.Now(), Channel: r.channel, Name: r.name}
-	r.rt.publish(&Undecoded{Head: head, Err: err, DeadLettered: r.policy == DeadLetter})
+	r.publish(&Undecoded{Head: head, Err: err, DeadLettered: r.policy == DeadLetter})
 	return nil
 }

@@ -54,8 +54,9 @@ func InSystem(system *actor.ActorSystem) RuntimeOption {
 	return func(s *runtimeSettings) { s.system = system }
 }
 
-// WithLog logs what happens to channels: failures of a part as warnings, of a channel as errors, the rest as debug and info. Lines are written by the supervisors: a writer that
-// blocks holds up its channel. Default: nothing is logged.
+// WithLog logs what happens to channels: failures of a part as warnings, of a channel as errors, the rest as info and debug, each status of a peer as trace. Lines have the fields channel, endpoint and,
+// of one part, actor and epoch. They are written by the supervisors: a writer that blocks holds up its channel. An endpoint may have a log or a level of its own: Logger, LogLevel. The actor system's
+// own log goes there, too, with the component "protoactor", unless it is yours (InSystem). Default: nothing is logged.
 func WithLog(log zerolog.Logger) RuntimeOption {
 	return func(s *runtimeSettings) { s.log = log }
 }
@@ -109,15 +110,15 @@ func OnPort(port broker.Port, opts ...RuntimeOption) *Runtime {
 	rt := &Runtime{system: s.system, port: port, closePort: func() {}, workers: &actors.Workers{}, hub: newHub(), log: s.log, id: rand.Text()[:8], open: map[*endpoint]struct{}{}}
 	rt.env = actors.RealEnv(rt.workers, s.spawn...)
 	if rt.system == nil {
-		rt.system, rt.ownSystem = newSystem(), true
+		rt.system, rt.ownSystem = newSystem(&rt.log), true
 	}
 	return rt
 }
 
-// newSystem makes a quiet actor system: what there is to say is said by events. A dead letter's throttle would keep a goroutine for a second.
-func newSystem() *actor.ActorSystem {
+// newSystem makes an actor system that logs like everything else. A dead letter's throttle would keep a goroutine for a second.
+func newSystem(log *zerolog.Logger) *actor.ActorSystem {
 	return actor.NewActorSystem(actor.WithDeadLetterThrottleInterval(1),
-		actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return slog.New(slog.DiscardHandler) }))
+		actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return slog.New(newSystemLog(log)) }))
 }
 
 // probe asks the broker for an answer until there is one.
@@ -187,11 +188,6 @@ func (rt *Runtime) release() {
 		rt.system.Shutdown()
 	}
 	rt.workers.Close()
-}
-
-func (rt *Runtime) publish(e Event) {
-	logEvent(&rt.log, e)
-	rt.hub.publish(e)
 }
 
 // spawnName gives a name for a supervisor's actor that no other has.

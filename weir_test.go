@@ -10,15 +10,11 @@ import (
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
-	"go.uber.org/goleak"
-
 	"github.com/d2e2d648/weir"
 	"github.com/d2e2d648/weir/broker"
 	"github.com/d2e2d648/weir/broker/embedded"
 	"github.com/d2e2d648/weir/messages"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func quiet(*actor.ActorSystem) *slog.Logger { return slog.New(slog.DiscardHandler) }
 

@@ -27,17 +27,21 @@ type Writer[T any] struct {
 }
 
 // OpenWriter opens the writing end of a channel and waits until its resources are there and it can write. What is "not yet" is tried again until the context ends; the
-// error says what was missing. A writer creates nothing, unless it is told to with Create.
+// error says what was missing. A writer creates nothing, unless it is told to with Create. With Expect it then waits for readers.
 func OpenWriter[T any](ctx context.Context, rt *Runtime, channel string, format Format[T], opts ...Option) (*Writer[T], error) {
 	s := settings{Config: supervisor.Config{Channel: channel}}
 	s.apply(opts)
 	if err := format.check(channel, s.Compat); err != nil {
 		return nil, err
 	}
-	e, err := rt.openEndpoint(ctx, supervisor.WriterProps, s.Config)
+	s.Create = s.Create && s.GroupIndex == 0
+	s.AwaitSchema = format.late != nil
+	s.sequential = false // a reader's
+	e, err := rt.openPort(ctx, supervisor.WriterProps, &s)
 	if err != nil {
 		return nil, err
 	}
+	format.expectedBy(e)
 	return newWriter(e, format, &s), nil
 }
 
@@ -66,6 +70,11 @@ func (w *Writer[T]) Write(ctx context.Context, values ...T) error {
 	if err != nil {
 		return err
 	}
+	return w.await(ctx, receipt)
+}
+
+// await ends a write: when all is known, or by withdrawing it when the context ends.
+func (w *Writer[T]) await(ctx context.Context, receipt *Receipt) error {
 	select {
 	case <-receipt.done:
 	case <-ctx.Done():
@@ -93,10 +102,23 @@ func (w *Writer[T]) withdraw(ctx context.Context, r *Receipt) error {
 // Send publishes the values, in their order, and returns when they are admitted: there is room for them in the window. So one goroutine can fill the pipeline. The Receipt says
 // later what became of them. Errors are those of Write; the context bounds the admission alone.
 func (w *Writer[T]) Send(ctx context.Context, values ...T) (*Receipt, error) {
-	records, size, err := w.encode(values)
+	records, size, err := w.prepare(ctx, values)
 	if err != nil {
 		return nil, err
 	}
+	return w.submit(ctx, records, size)
+}
+
+// prepare gives what is to be sent: all of it, or an error.
+func (w *Writer[T]) prepare(ctx context.Context, values []T) (records []broker.Record, size int64, err error) {
+	if err := w.format.await(ctx, w.endpoint); err != nil {
+		return nil, 0, err
+	}
+	return w.encode(values)
+}
+
+// submit waits for admission and hands the records over.
+func (w *Writer[T]) submit(ctx context.Context, records []broker.Record, size int64) (*Receipt, error) {
 	n, size := min(int64(len(records)), w.window), min(size, w.most)
 	if err := w.admit(ctx, n, size); err != nil {
 		return nil, &WriteError{Channel: w.channel, Outcomes: make([]Outcome, len(records)), Cause: err}
@@ -176,7 +198,13 @@ func (w *Writer[T]) encode(values []T) (records []broker.Record, size int64, err
 
 // WaitForReaders waits until at least so many live readers are there. When the context ends first, the error says how many were.
 func (w *Writer[T]) WaitForReaders(ctx context.Context, count int) error {
-	return w.awaitPeers(ctx, count)
+	return w.awaitPeers(ctx, messages.PeersAlive, count)
+}
+
+// AllAcknowledged says whether all healthy readers have acknowledged their input since the last write; true when there is none. A reader does it with Acknowledge.
+func (w *Writer[T]) AllAcknowledged(ctx context.Context) (bool, error) {
+	peers, err := w.Peers(ctx)
+	return err == nil && peers.AllAcknowledged(), err
 }
 
 // Close ends the writer in order: intake stops, confirms are awaited, peers are told Stopped and Closed. It takes until the context's deadline, or 10 s; a *CloseError says what was

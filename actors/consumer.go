@@ -9,8 +9,8 @@ import (
 
 // DataConsumer takes deliveries for one incarnation.
 //
-// From its supervisor it receives Acknowledge, Finish and Ping; from its session the events of a consumer.
-// It sends Ready once, Delivered, Finished, Pong. What waits in mailboxes is bounded by the session's prefetch.
+// From its supervisor it receives Acknowledge, Look, Finish and Ping; from its session the events of a consumer.
+// It sends Ready once, Delivered, Looked, Finished, Pong. What waits in mailboxes is bounded by the session's prefetch.
 // It fails when the session does not open in time or ends.
 type DataConsumer struct {
 	Incarnation
@@ -39,6 +39,10 @@ func (c *DataConsumer) handle(ctx actor.Context, msg any) {
 		ctx.Send(c.Parent, &messages.Delivered{From: c.From, First: m.First, Records: m.Records})
 	case *messages.Acknowledge:
 		c.consumer.Ack(m.Tag, !m.Alone)
+	case *messages.Look:
+		c.consumer.Inspect()
+	case *broker.Inspected:
+		ctx.Send(c.Parent, &messages.Looked{From: c.From, Ready: m.Ready, Consumers: m.Consumers})
 	case *broker.Opened:
 		c.open(ctx)
 	case *broker.Ended:

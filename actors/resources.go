@@ -66,17 +66,25 @@ func (r *Resources) await() []step {
 	return steps
 }
 
+// count tells of the records of a queue that is to be deleted.
+func count(queue string) step {
+	return step{request: broker.InspectQueue{Name: queue}, accept: isNotFound, counts: queue}
+}
+
 // delete goes in the order of the wire contract: data queues, exchange, reader stream, writer stream. It stops at what is still in use.
 func (r *Resources) delete() []step {
 	var steps []step
 	for _, name := range r.Queues {
-		steps = append(steps, step{request: broker.DeleteQueue{Name: name, IfUnused: true}, wait: isInUse})
+		steps = append(steps, count(name), step{request: broker.DeleteQueue{Name: name, IfUnused: true}, wait: isInUse})
 	}
 	steps = append(steps, step{request: broker.DeleteExchange{Name: r.Exchange, IfUnused: true}, wait: isInUse})
-	for _, name := range []string{r.ReaderStatus, r.WriterStatus, r.Dead} {
+	for _, name := range []string{r.ReaderStatus, r.WriterStatus} {
 		if name != "" {
 			steps = append(steps, step{request: broker.DeleteQueue{Name: name}})
 		}
+	}
+	if r.Dead != "" {
+		steps = append(steps, count(r.Dead), step{request: broker.DeleteQueue{Name: r.Dead}})
 	}
 	return steps
 }

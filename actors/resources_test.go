@@ -32,7 +32,7 @@ func TestStepsOfEachTask(t *testing.T) {
 			`declare queue "C-1"; bind queue "C-1" to exchange "C"; declare queue "C.reader.status"; declare queue "C.writer.status"`},
 		{"await", groupOfTwo.await(), `inspect exchange "C"; inspect queue "C"; inspect queue "C.reader.status"; inspect queue "C.writer.status"`},
 		{"await, default exchange, no status", bare.await(), `inspect queue "q"`},
-		{"delete", groupOfTwo.delete(), `delete queue "C"; delete queue "C-1"; delete exchange "C"; delete queue "C.reader.status"; delete queue "C.writer.status"; delete queue "C.dead"`},
+		{"delete", groupOfTwo.delete(), `inspect queue "C"; delete queue "C"; inspect queue "C-1"; delete queue "C-1"; delete exchange "C"; delete queue "C.reader.status"; delete queue "C.writer.status"; inspect queue "C.dead"; delete queue "C.dead"`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			if got := describeAll(test.steps); got != test.want {

@@ -1,6 +1,8 @@
 package actors
 
 import (
+	"fmt"
+
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/d2e2d648/weir/broker"
@@ -22,22 +24,25 @@ const (
 type StatusConsumer struct {
 	Incarnation
 	stream  string
+	channel string // whose statuses are heard; another's are foreign
 	next    uint64 // where to go on; 0: a first incarnation
 	live    broker.Consumer
 	history broker.Consumer // nil when it has been read, or need not be
 	// liveFrom is the offset of the first live message, 0 until there was one: history ends before it.
 	liveFrom uint64
 	hasLive  bool
-	opened   bool
-	timer    Timer // open deadline of the live session
+	// replayedTo is behind the last message that was told as history: what comes live before it was told already.
+	replayedTo uint64
+	opened     bool
+	timer      Timer // open deadline of the live session
 }
 
 // historyEvent is an event of the history session: the two sessions' events need telling apart.
 type historyEvent struct{ event broker.Event }
 
 // NewStatusConsumer makes one incarnation. next is the offset to go on from; 0 for a first incarnation.
-func NewStatusConsumer(in Incarnation, stream string, next uint64) *StatusConsumer {
-	return &StatusConsumer{Incarnation: in, stream: stream, next: next}
+func NewStatusConsumer(in Incarnation, stream, channel string, next uint64) *StatusConsumer {
+	return &StatusConsumer{Incarnation: in, stream: stream, channel: channel, next: next}
 }
 
 // Receive implements actor.Actor.
@@ -114,6 +119,7 @@ func (c *StatusConsumer) replayed(ctx actor.Context, m *broker.Delivered) {
 		}
 	}
 	if len(records) > 0 {
+		c.replayedTo = records[len(records)-1].Offset + 1
 		c.tell(ctx, records, true)
 	}
 }
@@ -123,12 +129,18 @@ func (c *StatusConsumer) tell(ctx actor.Context, records []broker.Record, histor
 	now := c.Env.Clock.Now()
 	for i := range records {
 		status, err := messages.DecodeStatus(records[i].Body, now)
+		if err == nil && status.Channel != c.channel {
+			err = fmt.Errorf("%w of this channel, but of %.80q", messages.ErrBadStatus, status.Channel)
+		}
 		if err != nil {
 			said.Bad++
 			said.Why = err
 			continue
 		}
 		said.Statuses = append(said.Statuses, status)
+		if !history && records[i].Offset < c.replayedTo {
+			said.Again++
+		}
 	}
 	if !history && c.history == nil { // else a next incarnation would know only a part of the history
 		said.Next = records[len(records)-1].Offset + 1

@@ -32,7 +32,7 @@ const (
 // TopologyActor creates, awaits or deletes a channel's resources, step by step, for one incarnation. It lives only while there is something to do.
 //
 // From its supervisor it receives Ping; from its lease the results of its requests.
-// It sends Ready when all resources are there, NotYet with each reason why not, Finished when all are deleted.
+// It sends Ready when all resources are there, NotYet with each reason why not, NotEmpty before it deletes a queue with records, Finished when all are deleted.
 // It fails when a request fails, other than by "not yet", or is not answered within RequestDeadline.
 type TopologyActor struct {
 	Incarnation
@@ -50,12 +50,15 @@ type step struct {
 	accept func(error) bool
 	// wait says that an error means not yet.
 	wait func(error) bool
+	// counts says that the records of the queue, which is deleted next, are to be told.
+	counts string
 }
 
 // answered is a request's result, with the step it is of.
 type answered struct {
-	at  int
-	err error
+	at    int
+	err   error
+	ready int
 }
 
 // requestTimeout is the request deadline of a step.
@@ -106,7 +109,7 @@ func (t *TopologyActor) request(ctx actor.Context) {
 	}
 	root, self, at := ctx.ActorSystem().Root, ctx.Self(), t.at
 	t.timer = t.after(ctx, RequestDeadline, &requestTimeout{at})
-	t.Lease.Do(t.steps[at].request, func(r broker.Result) { root.Send(self, &answered{at, r.Err}) })
+	t.Lease.Do(t.steps[at].request, func(r broker.Result) { root.Send(self, &answered{at, r.Err, r.Queue.Ready}) })
 }
 
 func (t *TopologyActor) answered(ctx actor.Context, m *answered) {
@@ -114,6 +117,9 @@ func (t *TopologyActor) answered(ctx actor.Context, m *answered) {
 	step := t.steps[t.at]
 	switch {
 	case m.err == nil, step.accept != nil && step.accept(m.err):
+		if step.counts != "" && m.ready > 0 {
+			ctx.Send(t.Parent, &messages.NotEmpty{From: t.From, Queue: step.counts, Ready: m.ready})
+		}
 		t.at++
 		t.pause = retryFirst
 		t.request(ctx)

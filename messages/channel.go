@@ -10,30 +10,51 @@ import (
 // Done is called in the supervisor's goroutine and must not block.
 //
 //	user → supervisor         Open        → Opened      tells when the channel is open, or why not
-//	user → supervisor         AwaitPeers  → Opened      so many peers are there
+//	user → supervisor         AwaitPeers  → Opened      so many peers are there, were seen, or have finished
+//	user → supervisor         Start       → Opened      a channel that stands by runs
+//	user → supervisor         Stop        → Opened      it stands by again; a writer when all is confirmed
+//	user → supervisor         SchemaKnown               peers need not be told any more that a schema is waited for
 //	user → writer supervisor  Write       → Written     at the end of the records, whatever it is
 //	user → writer supervisor  Writes                    the same, many gathered
 //	user → writer supervisor  Withdraw                  ends a Write early
 //	user → reader supervisor  Demand      → Batch       the next records
 //	user → reader supervisor  Commit      → Committed   the records of a batch are done with
+//	user → reader supervisor  CommitUpTo  → Committed   the first so many records are done with
+//	user → reader supervisor  Remaining   → Remainder   is there more to read
+//	user → reader supervisor  AcknowledgeInput → Opened tells the writers that this reader has all that it needs
 //	user → supervisor         Inspect     → Snapshot    what it is like now
 //	user → supervisor         Close       → Closed      end in order
 
 type (
-	// Open asks to be told when the channel is open. Until then the events say why it is not (WaitsFor, ChildFailed).
+	// Open asks to be told when the channel is open. Until then the events say why it is not (WaitsFor, ChildFailed). To a channel that is open already, it is a request to say so
+	// to the peers again.
 	Open struct{ Done func(*Opened) }
 
-	// AwaitPeers asks to be told when at least Count live peers of the other side are there. NotYet, if set, is called with what is missing whenever
+	// AwaitPeers asks to be told when at least Count peers of the other side, outside one's own group, are what Are says. NotYet, if set, is called with what is missing whenever
 	// peers have changed. Expired, if set, says that nobody waits any more: the request is forgotten then, without an answer. Neither may block.
 	AwaitPeers struct {
 		Count   int
+		Are     PeersAre
 		NotYet  func(error)
 		Expired func() bool
 		Done    func(*Opened)
 	}
 
-	// Opened answers Open and AwaitPeers.
+	// Opened answers Open, AwaitPeers, Start, Stop and AcknowledgeInput.
 	Opened struct{ Err error }
+
+	// Start makes a channel that stands by run: peers are told Started.
+	Start struct{ Done func(*Opened) }
+
+	// Stop makes a channel that runs stand by: writes and demands are refused, and peers are told Stopped, by a writer when all is confirmed. What a reader has handed over can still
+	// be committed.
+	Stop struct{ Done func(*Opened) }
+
+	// SchemaKnown ends AwaitSchema of the config.
+	SchemaKnown struct{}
+
+	// AcknowledgeInput tells the writers that this reader acknowledges what it has read.
+	AcknowledgeInput struct{ Done func(*Opened) }
 
 	// Write asks to publish records, in their order. The window bounds what is at the broker, not what is admitted: a supervisor takes every Write and
 	// keeps it until its end, through an outage, too. Who sends them bounds what is under way (as package weir does: by the window).
@@ -75,8 +96,27 @@ type (
 		Done  func(*Committed)
 	}
 
-	// Committed answers a Commit.
+	// CommitUpTo says that the first Count records that were handed over since the channel was opened are done with. More than were handed over is an error; as many as before does
+	// nothing; fewer is ignored, with an event.
+	CommitUpTo struct {
+		Count uint64
+		Done  func(*Committed)
+	}
+
+	// Committed answers a Commit and a CommitUpTo.
 	Committed struct{ Err error }
+
+	// Remaining asks whether there is more to read. The peers are looked at first, and then the records: so a writer that finishes in between has nothing that is missed.
+	Remaining struct{ Done func(*Remainder) }
+
+	// Remainder answers Remaining.
+	Remainder struct {
+		// Records says that records wait, here or at the broker; not those that others hold unacknowledged.
+		Records bool
+		// Finished counts the peers of the other side that have finished, and Expected is the config's.
+		Finished, Expected int
+		Err                error
+	}
 
 	// Inspect asks for a Snapshot.
 	Inspect struct{ Done func(*Snapshot) }
@@ -119,19 +159,47 @@ func (o Outcome) String() string {
 	return "invalid outcome"
 }
 
+// PeersAre is what AwaitPeers waits for.
+type PeersAre int
+
+// What peers can be waited for to be. Each counts only peers of the other side.
+const (
+	// PeersAlive: heard live, healthy, and neither stopped, closed nor in error.
+	PeersAlive PeersAre = iota
+	// PeersSeen: alive, or healthy by what the history says; to a reader also a writer that stopped or closed, whenever that was: its records may be there. A reader that has gone, or that
+	// crashed long ago, is not seen.
+	PeersSeen
+	// PeersFinished: stopped, closed or unhealthy, and no other is at work.
+	PeersFinished
+)
+
+// Offsets count a reader's records as pypz does: before the channel is open Committed is NotInitialisedOffset and the others are 0; then the first record has offset 0, and -1 is before it.
+type Offsets struct{ Initial, Current, Committed int64 }
+
+// NotInitialisedOffset is the committed offset before the channel was opened.
+const NotInitialisedOffset = -9999
+
 // Snapshot is what a channel is like at one moment. It is the receiver's.
 type Snapshot struct {
 	Channel, Name string
 	State         State
-	Err           error // why it failed
+	History       []StateAt // its states so far, the last is State
+	Err           error     // why it failed
 	Children      []ChildSnapshot
-	Peers         []Peer
+	Peers         Peers
+	Offsets       Offsets // of a reader
 	// Records counts what a writer has had confirmed or a reader has handed over.
 	Records uint64
 	// Waiting counts records: a writer's that are not confirmed, a reader's that are delivered but not handed over.
 	Waiting int
 	// Uncommitted counts records that were handed over and not committed.
 	Uncommitted int
+}
+
+// StateAt is a state and when it was entered.
+type StateAt struct {
+	State State
+	At    time.Time
 }
 
 // ChildSnapshot is what a child is like at one moment.
@@ -148,11 +216,12 @@ type ChildSnapshot struct {
 // State is where a channel is in its life.
 type State string
 
-// The states of a channel, in the order in which it goes through them. Failed can follow each of the first four.
+// The states of a channel, in the order in which it goes through them; it may go from Running to Standby and back. Failed can follow each but the last two.
 const (
 	Preparing State = "preparing" // resources are created or awaited
 	Opening   State = "opening"   // children are connecting
-	Running   State = "running"   // Opened and Started were said
+	Standby   State = "standby"   // Opened was said: not started, or stopped again
+	Running   State = "running"   // Started was said
 	Closing   State = "closing"   // ends in order
 	ClosedNow State = "closed"
 	Failed    State = "failed" // a grace window ran out, or an error that no retry mends

@@ -14,12 +14,13 @@ package messages
 // Child names a part of a channel. Each part is an actor of its own.
 type Child string
 
-// The parts of a channel. Topology lives only while resources are created, awaited or deleted.
+// The parts of a channel. MemberConsumer, which hears the other members of a group, is a principal's alone. Topology lives only while resources are created, awaited or deleted.
 const (
 	DataConsumer      Child = "data-consumer"
 	DataProducer      Child = "data-producer"
 	StatusProducer    Child = "status-producer"
 	StatusConsumer    Child = "status-consumer"
+	MemberConsumer    Child = "member-consumer"
 	HealthTicker      Child = "health-ticker"
 	MetricsAggregator Child = "metrics-aggregator"
 	Topology          Child = "topology"

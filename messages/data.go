@@ -18,6 +18,8 @@ import (
 //
 //	consumer → supervisor   Delivered     bounded by the prefetch
 //	supervisor → consumer   Acknowledge   what was handed over and committed
+//	supervisor → consumer   Look          asks how many records are left at the broker
+//	consumer → supervisor   Looked        the answer, behind what was delivered before it
 
 type (
 	// Publish hands records to the current producer.
@@ -56,6 +58,16 @@ type (
 		From
 		First   uint64
 		Records []broker.Record
+	}
+
+	// Look asks how many records are ready at the broker.
+	Look struct{ Epoch uint64 }
+
+	// Looked answers Look: all that the broker had handed over before it counted was Delivered before.
+	Looked struct {
+		From
+		// Ready records wait at the broker, where so many Consumers are registered, this one among them.
+		Ready, Consumers int
 	}
 
 	// Acknowledge acknowledges every tag of that epoch up to and including it; with Alone only that one.

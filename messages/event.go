@@ -111,10 +111,60 @@ type (
 		Err     error
 	}
 
-	// PeerChanged says that a peer appeared or that its state became another.
+	// PeerAppeared says that a peer was heard of for the first time, live or in the history.
+	PeerAppeared struct {
+		Head
+		Peer Peer
+	}
+
+	// PeerChanged says that a peer was heard live for the first time, or that its state became another.
 	PeerChanged struct {
 		Head
 		Peer Peer
+	}
+
+	// StatusReceived hands over one status of a peer, and what is known of the peer with it. For each status, PeerAppeared comes before, and PeerChanged behind.
+	StatusReceived struct {
+		Head
+		Peer   Peer
+		Status Status
+		// History says that it was replayed, and may have been said before this endpoint listened. Each status comes once, but replayed ones again when a status consumer fails while it replays.
+		History bool
+	}
+
+	// StatusesReceived hands over statuses that came together, behind the events of each. Statuses of the endpoint itself are among them.
+	StatusesReceived struct {
+		Head
+		Side     Side // whose they are
+		Statuses []Status
+		History  bool
+	}
+
+	// StatusLate says that a live status was older than another that the peer had said before, by its own clock. It counts all the same.
+	StatusLate struct {
+		Head
+		Peer string // unique name
+		By   time.Duration
+	}
+
+	// HealthEntryDropped says that an entry of the user's was left out of a health check: it cannot be written, is too large, or has a key that is taken.
+	HealthEntryDropped struct {
+		Head
+		Key string
+		Err error
+	}
+
+	// QueueNotEmpty says that a queue is deleted with so many records in it, unless somebody uses it.
+	QueueNotEmpty struct {
+		Head
+		Queue string
+		Ready int
+	}
+
+	// CommitIgnored says that a CommitUpTo was lower than what was committed before.
+	CommitIgnored struct {
+		Head
+		Count, Committed uint64
 	}
 
 	// BadStatuses says that so many messages of a status stream were no status.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -37,8 +38,31 @@ func (p Payload) Get(key string) (any, bool) {
 	return nil, false
 }
 
-// MaxStatusSize is the longest status message that is read, in bytes.
-const MaxStatusSize = 1 << 20
+// MaxStatusSize is the longest status message that is read or sent, in bytes.
+const MaxStatusSize = 16 << 10
+
+// maxTimestamp is the latest time of a status that is taken for one, in Unix milliseconds: the largest integer that every JSON reader keeps.
+const maxTimestamp = 1 << 53
+
+// Freeze gives a payload whose values are what they are on the wire, so that nothing of the user's code runs when it is sent. Entries that cannot be written, or for which there is no room
+// in a status message, are left out and told by dropped.
+func (p Payload) Freeze(dropped func(key string, err error)) Payload {
+	out, room := make(Payload, 0, len(p)), MaxStatusSize/2
+	for _, e := range p {
+		value, err := encodeJSON(e.Value)
+		size := 6*len(e.Key) + len(value) + len(`"":,`) // a character of a key takes six bytes at most
+		switch {
+		case err != nil:
+			dropped(e.Key, err)
+		case size > room:
+			dropped(e.Key, fmt.Errorf("takes %d bytes, and of the %d that a health check has for entries of the user's %d are left", size, MaxStatusSize/2, room))
+		default:
+			room -= size
+			out = append(out, Entry{e.Key, json.RawMessage(value)})
+		}
+	}
+	return out
+}
 
 // wireStatus has the seven keys of the wire and their order.
 type wireStatus struct {
@@ -121,12 +145,8 @@ func DecodeStatus(body []byte, now time.Time) (Status, error) {
 	if w.Group != nil {
 		s.Group = *w.Group
 	}
-	switch w.Kind {
-	case StatusHealthCheck, StatusWaitingForSchema, StatusAcknowledged:
-	default:
-		if !w.Kind.IsState() {
-			return Status{}, fmt.Errorf("%w: unknown status %q", ErrBadStatus, w.Kind)
-		}
+	if !slices.Contains(kinds[:], w.Kind) {
+		return Status{}, fmt.Errorf("%w: unknown status %.40q", ErrBadStatus, w.Kind)
 	}
 	var err error
 	if s.Payload, err = decodePayload(w.Payload); err != nil {
@@ -166,11 +186,11 @@ func decodeTimestamp(raw json.RawMessage, now time.Time) (int64, error) {
 	if text == "" || text == "null" {
 		return now.UnixMilli(), nil
 	}
-	if n, err := strconv.ParseInt(text, 10, 64); err == nil {
+	if n, err := strconv.ParseInt(text, 10, 64); err == nil && n >= -maxTimestamp && n <= maxTimestamp {
 		return n, nil
 	}
 	f, err := strconv.ParseFloat(text, 64)
-	if err != nil || math.IsNaN(f) || math.Abs(f) >= 1<<63 {
+	if err != nil || math.IsNaN(f) || math.Abs(f) > maxTimestamp {
 		return 0, fmt.Errorf("%w: timestamp %.40q", ErrBadStatus, text)
 	}
 	return int64(f), nil

@@ -1,9 +1,5 @@
 package messages
 
-import (
-	"time"
-)
-
 // Between a supervisor and its status producer and consumer:
 //
 //	supervisor → status producer   SendStatus    in their order
@@ -30,6 +26,8 @@ type (
 		Statuses []Status
 		// History says that they were there before the endpoint listened: they set states, but no peer's health.
 		History bool
+		// Again is how many of them, at the beginning, were told as history before: they only say now that the peer is there.
+		Again int
 		// Next is where to go on in the stream; 0 while history is read.
 		Next uint64
 		// Bad counts messages that were no status; Why says what was wrong with the last of them.
@@ -53,6 +51,8 @@ const (
 	StatusAcknowledged     Kind = "Acknowledged"
 )
 
+var kinds = [...]Kind{StatusOpened, StatusStarted, StatusStopped, StatusClosed, StatusError, StatusHealthCheck, StatusWaitingForSchema, StatusAcknowledged}
+
 // IsState says whether the kind is a state of an endpoint.
 func (k Kind) IsState() bool {
 	switch k {
@@ -75,23 +75,3 @@ type Status struct {
 
 // UniqueName names the endpoint within the broker.
 func (s *Status) UniqueName() string { return s.Channel + "@" + s.Context }
-
-// Peer is what an endpoint knows of another. It is a value, safe to keep.
-type Peer struct {
-	Name       string // unique name
-	Context    string
-	Group      string
-	GroupIndex int
-	// State is "" until the peer has said one: then it is not initialised, and may well be healthy.
-	State Kind
-	// Changed is when the state last became different, by the peer's clock, in Unix milliseconds.
-	Changed int64
-	// LastSeen is when its last live message arrived here; zero when all that is known of it is history.
-	LastSeen time.Time
-	// Healthy says that LastSeen is recent (120 s by default).
-	Healthy bool
-	// Skew is how far the peer's clock was ahead of ours at its last live message.
-	Skew time.Duration
-	// Records is what its last health check counted, received or sent.
-	Records uint64
-}

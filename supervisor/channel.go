@@ -1,6 +1,7 @@
 package supervisor
 
 import (
+	"slices"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -13,7 +14,8 @@ import (
 //
 //	Preparing   the topology actor creates or awaits resources; all other children are down
 //	Opening     all children are up, not all were ready yet
-//	Running     Opened, a health check and Started were said; waiting Opens are answered
+//	Standby     Opened and a health check were said; waiting Opens are answered. Goes on at once, unless the config says StandBy
+//	Running     Started was said
 //	Closing     see closing.go
 //	ClosedNow   everything is cut off, the supervisor stops
 //	Failed      everything is cut off, every call gets the ChannelError; last words may still be under way
@@ -23,37 +25,44 @@ type channel struct {
 	half  half
 	state messages.State
 	err   error // of a failed channel: a *ChannelError
-	begun bool  // resources were there once, children were started
-	spoke bool  // peers were told Opened and Started
-	parts bool  // a failed channel still tries to tell its peers
+	past  []messages.StateAt
+	begun bool // resources were there once, children were started
+	ready bool // it was open once
+	spoke bool // peers were told Opened
+	// started: peers were told Started, and not Stopped since
+	started bool
+	parts   bool // a failed channel still tries to tell its peers
 	// crashed: the supervisor itself has failed
 	crashed bool
 
-	topology, data, statusProducer, statusConsumer, ticker, metrics *child
-	all                                                             []*child // in the order in which they are started
+	topology, data, statusProducer, statusConsumer, memberConsumer, ticker, metrics *child
+	all                                                                             []*child // in the order in which they are started
 
-	outbox     outbox
-	peers      peers
-	statusNext uint64 // where to go on in the peers' stream
-	cycles     cycles
-	measuring  bool // a health check waits for its metrics
-	abandoned  int
-	opens      []*messages.Open
-	awaits     []*messages.AwaitPeers
-	closing    closing
+	side, otherSide        messages.Side
+	outbox                 outbox
+	peers                  peers
+	statusNext, memberNext uint64 // where to go on in the peers' stream, and in one's own side's
+	cycles                 cycles
+	check                  healthCheck
+	abandoned              int
+	opens                  []*messages.Open
+	awaits                 []*messages.AwaitPeers
+	stops                  []func(*messages.Opened) // what they wait for is being confirmed
+	closing                closing
+	standBy, awaitSchema   bool // as the config says, until it is told otherwise
 }
 
 // half is what differs between the two ends. Its methods run in the supervisor.
 type half interface {
-	// side gives the streams: where this side publishes its statuses, and where it hears its peers.
-	streams(*actors.Resources) (own, peers string)
+	// streams gives where this side publishes its statuses, and where it hears the other.
+	streams(*actors.Resources) (own, others string)
 	// newData makes an incarnation of the data child.
 	newData(in actors.Incarnation) actor.Actor
 	// dataReady: the data child can work from now on. dataLost: its incarnation has ended.
 	dataReady(ctx actor.Context)
 	dataLost()
-	// intakeStopped: the channel closes; requests that nothing was done for are refused.
-	intakeStopped()
+	// intakeStopped: the channel closes or stands by; requests that nothing was done for are refused.
+	intakeStopped(err error)
 	// drained says whether nothing is under way that a close waits for; left notes what is.
 	drained() bool
 	left(*CloseError)
@@ -67,23 +76,44 @@ type half interface {
 	snapshot(*messages.Snapshot)
 }
 
-func (c *channel) init(cfg *Config, h half, dataPart messages.Child) {
+func (c *channel) init(cfg *Config, h half, side messages.Side, dataPart messages.Child) {
 	c.cfg, c.env, c.half, c.state = cfg, cfg.Env, h, messages.Preparing
-	c.peers = newPeers(cfg.Channel+"@"+cfg.Name, cfg.PeerTimeout, cfg.HealthInterval)
+	c.standBy, c.awaitSchema = cfg.StandBy, cfg.AwaitSchema
+	c.side, c.otherSide = side, messages.Writing
+	if side == messages.Writing {
+		c.otherSide = messages.Reading
+	}
+	self := messages.Endpoint{Side: side, Name: cfg.Channel + "@" + cfg.Name, Context: cfg.Name, Group: cfg.Group, GroupIndex: cfg.GroupIndex}
+	c.peers = newPeers(self, cfg.GroupSize, cfg.PeerTimeout, cfg.HealthInterval)
 	c.topology = c.child(messages.Topology, c.newTopology)
-	c.data = c.child(dataPart, h.newData)
-	if cfg.NoStatus {
+	c.data = &child{part: dataPart, owner: c, spawn: h.newData, grace: grace{window: cfg.GraceWindow}}
+	if !cfg.Silent || side == messages.Writing {
+		c.all = append(c.all, c.data)
+	}
+	if !cfg.NoStatus {
+		c.initStatus()
+	}
+}
+
+// initStatus makes the children that hear the peers (a peer's silence is noticed at a tick), and unless the endpoint is silent those that speak to them.
+func (c *channel) initStatus() {
+	own, others := c.half.streams(c.cfg.Resources)
+	c.statusConsumer = c.child(messages.StatusConsumer, func(in actors.Incarnation) actor.Actor {
+		return actors.NewStatusConsumer(in, others, c.cfg.Channel, c.statusNext)
+	})
+	if c.cfg.Group != "" && c.cfg.GroupIndex == 0 && c.cfg.GroupSize > 1 {
+		c.memberConsumer = c.child(messages.MemberConsumer, func(in actors.Incarnation) actor.Actor {
+			return actors.NewStatusConsumer(in, own, c.cfg.Channel, c.memberNext)
+		})
+	}
+	c.ticker = c.child(messages.HealthTicker, func(in actors.Incarnation) actor.Actor {
+		return actors.NewHealthTicker(in, c.cfg.HealthInterval)
+	})
+	if c.cfg.Silent {
 		return
 	}
-	own, others := h.streams(cfg.Resources)
-	c.statusConsumer = c.child(messages.StatusConsumer, func(in actors.Incarnation) actor.Actor {
-		return actors.NewStatusConsumer(in, others, c.statusNext)
-	})
 	c.statusProducer = c.child(messages.StatusProducer, func(in actors.Incarnation) actor.Actor {
 		return actors.NewStatusProducer(in, own, "")
-	})
-	c.ticker = c.child(messages.HealthTicker, func(in actors.Incarnation) actor.Actor {
-		return actors.NewHealthTicker(in, cfg.HealthInterval)
 	})
 	c.metrics = c.child(messages.MetricsAggregator, func(in actors.Incarnation) actor.Actor {
 		return actors.NewMetricsAggregator(in)
@@ -97,14 +127,16 @@ func (c *channel) child(part messages.Child, spawn func(actors.Incarnation) acto
 }
 
 func (c *channel) newTopology(in actors.Incarnation) actor.Actor {
-	task := actors.AwaitResources
+	task, resources := actors.AwaitResources, *c.cfg.Resources
 	switch {
+	case c.cfg.Silent: // who only looks on needs the streams
+		resources.Exchange, resources.Queue = "", ""
 	case c.closing.deleting:
 		task = actors.DeleteResources
 	case c.cfg.Create:
 		task = actors.CreateResources
 	}
-	return actors.NewTopologyActor(in, task, c.cfg.Resources)
+	return actors.NewTopologyActor(in, task, &resources)
 }
 
 // receive handles what both ends handle alike.
@@ -120,6 +152,10 @@ func (c *channel) receive(ctx actor.Context) {
 		c.onNotYet(ctx, m)
 	case *messages.Finished:
 		c.onFinished(ctx, m)
+	case *messages.NotEmpty:
+		if c.current(m.From) != nil {
+			c.emit(&messages.QueueNotEmpty{Head: c.head(), Queue: m.Queue, Ready: m.Ready})
+		}
 	case *messages.StatusSent:
 		c.onStatusSent(ctx, m)
 	case *messages.PeersSaid:
@@ -128,6 +164,8 @@ func (c *channel) receive(ctx actor.Context) {
 		c.onTick(ctx, m)
 	case *messages.Measured:
 		c.onMeasured(ctx, m)
+	case *healthEntries:
+		c.onHealthEntries(ctx, m)
 	case *childFailed:
 		c.onChildFailed(ctx, m)
 	case *respawn:
@@ -144,6 +182,12 @@ func (c *channel) receive(ctx actor.Context) {
 		c.onOpen(ctx, m)
 	case *messages.AwaitPeers:
 		c.onAwaitPeers(ctx, m)
+	case *messages.Start:
+		c.onStart(ctx, m)
+	case *messages.Stop:
+		c.onStop(ctx, m)
+	case *messages.SchemaKnown:
+		c.awaitSchema = false
 	case *messages.Inspect:
 		c.onInspect(ctx, m)
 	case *messages.Close:
@@ -175,6 +219,7 @@ func (c *channel) over() bool            { return c.state == messages.ClosedNow 
 func (c *channel) become(is messages.State) {
 	was := c.state
 	c.state = is
+	c.past = append(c.past, messages.StateAt{State: is, At: c.now()})
 	c.emit(&messages.StateChanged{Head: c.head(), Was: was, Is: is})
 }
 
@@ -196,6 +241,7 @@ func (c *channel) current(f messages.From) *child {
 }
 
 func (c *channel) onStarted(ctx actor.Context) {
+	c.past = append(c.past, messages.StateAt{State: c.state, At: c.now()})
 	c.emit(&messages.StateChanged{Head: c.head(), Is: c.state})
 	c.topology.start(ctx)
 }
@@ -253,7 +299,7 @@ func (c *channel) onResources(ctx actor.Context) {
 	}
 }
 
-// open goes from Opening to Running when every child is ready.
+// open goes on from Opening when every child is ready.
 func (c *channel) open(ctx actor.Context) {
 	if c.state != messages.Opening {
 		return
@@ -263,11 +309,18 @@ func (c *channel) open(ctx actor.Context) {
 			return
 		}
 	}
-	c.become(messages.Running)
-	c.spoke = true
+	c.ready = true
+	if c.standBy {
+		c.become(messages.Standby)
+	} else {
+		c.become(messages.Running)
+	}
+	c.spoke = c.statusProducer != nil
 	c.say(ctx, messages.StatusOpened, nil)
-	c.say(ctx, messages.StatusHealthCheck, c.healthPayload(nil))
-	c.say(ctx, messages.StatusStarted, nil)
+	c.sayHealth(ctx)
+	if c.state == messages.Running {
+		c.sayStarted(ctx)
+	}
 	for _, m := range c.opens {
 		answer(ctx, m.Done, &messages.Opened{})
 	}
@@ -307,7 +360,8 @@ func (c *channel) onOpen(ctx actor.Context, m *messages.Open) {
 	switch {
 	case c.over() || c.state == messages.Closing:
 		reply(&messages.Opened{Err: c.refusal()})
-	case c.state == messages.Running:
+	case c.isOpen():
+		c.announce(ctx)
 		reply(&messages.Opened{})
 	default:
 		c.opens = append(c.opens, &messages.Open{Done: reply})
@@ -324,7 +378,7 @@ func (c *channel) refusal() error {
 
 func (c *channel) onInspect(ctx actor.Context, m *messages.Inspect) {
 	now := c.now()
-	s := &messages.Snapshot{Channel: c.cfg.Channel, Name: c.cfg.Name, State: c.state, Err: c.err, Peers: c.peers.snapshot(now)}
+	s := &messages.Snapshot{Channel: c.cfg.Channel, Name: c.cfg.Name, State: c.state, History: slices.Clone(c.past), Err: c.err, Peers: c.peers.snapshot(now)}
 	for _, k := range c.all {
 		s.Children = append(s.Children, k.snapshot(now))
 	}

@@ -23,6 +23,7 @@ type closing struct {
 	deadline actors.Timer
 	look     actors.Timer // looks again for peers that have gone
 	delete   bool
+	refused  bool // to delete
 	force    bool
 	dataLost bool // the data child's incarnation ended while it was flushing
 	dataDone bool // its session ended in order, or there was none
@@ -64,12 +65,13 @@ func (cl *closing) answer(err error) {
 
 // finishing says whether a child that is down must stay down: what it was for is over.
 func (cl *closing) finishing(k *child, c *channel) bool {
-	return cl.phase == deleting && k != c.topology && k != c.statusConsumer && k != c.ticker || cl.phase == flushing && k == c.data || cl.deleting && k != c.topology
+	return cl.phase == deleting && k != c.topology && k != c.statusConsumer && k != c.memberConsumer && k != c.ticker || cl.phase == flushing && k == c.data || cl.deleting && k != c.topology
 }
 
 func (c *channel) onClose(ctx actor.Context, m *messages.Close) {
 	c.closing.waiting = append(c.closing.waiting, replyTo(ctx, m.Done))
-	c.closing.delete = c.closing.delete || m.Delete
+	c.closing.delete = c.closing.delete || m.Delete && !c.cfg.Silent
+	c.closing.refused = c.closing.refused || m.Delete && c.cfg.Silent
 	c.closing.force = c.closing.force || m.Force
 	if c.over() {
 		if !c.parts {
@@ -81,7 +83,7 @@ func (c *channel) onClose(ctx actor.Context, m *messages.Close) {
 		return
 	}
 	c.become(messages.Closing)
-	c.half.intakeStopped()
+	c.half.intakeStopped(ErrClosed)
 	c.answerAll(ErrClosed)
 	timeout := m.Timeout
 	if timeout <= 0 {
@@ -92,8 +94,9 @@ func (c *channel) onClose(ctx actor.Context, m *messages.Close) {
 	c.advance(ctx)
 }
 
-// advance goes on with a close as far as it can.
+// advance goes on with a Stop or a Close as far as it can.
 func (c *channel) advance(ctx actor.Context) {
+	c.standStill(ctx)
 	if c.state != messages.Closing {
 		return
 	}
@@ -136,7 +139,9 @@ func (c *channel) farewell(ctx actor.Context) {
 	}
 	c.closing.told = true
 	c.say(ctx, messages.StatusHealthCheck, c.healthPayload(nil))
-	c.say(ctx, messages.StatusStopped, nil)
+	if c.started {
+		c.say(ctx, messages.StatusStopped, nil)
+	}
 	c.say(ctx, messages.StatusClosed, nil)
 }
 
@@ -155,11 +160,16 @@ func (c *channel) onFinished(ctx actor.Context, m *messages.Finished) {
 	}
 }
 
-// certain is nil when everything that the channel's user was told is certain: acknowledgements of a session that was lost are not.
+// certain is nil when everything that the channel's user was told or asked for is certain: acknowledgements of a session that was lost are not.
 func (c *channel) certain() error {
 	left := &CloseError{Channel: c.cfg.Channel, Name: c.cfg.Name}
 	if c.half.left(left); left.Uncertain {
 		left.Cause = c.data.cause
+	}
+	if c.closing.refused {
+		left.NotDeleted = ErrSilent
+	}
+	if left.Uncertain || left.NotDeleted != nil {
 		return left
 	}
 	return nil
@@ -206,6 +216,9 @@ func (c *channel) onCloseDeadline(ctx actor.Context) {
 		if left.NotDeleted == nil {
 			left.NotDeleted = fmt.Errorf("not begun within the time that Close had")
 		}
+	}
+	if c.closing.refused {
+		left.NotDeleted = ErrSilent
 	}
 	for _, k := range c.all {
 		if k.cause != nil && !k.ready && left.Cause == nil {

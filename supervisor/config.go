@@ -28,6 +28,11 @@ const (
 	deliveryLimit = 100
 	deadRecords   = 100_000
 	deadAge       = 7 * 24 * time.Hour
+
+	// A status stream keeps enough for a newcomer to know everybody: at the highest rate that peers can follow, more than twice the time after which one counts as unhealthy.
+	statusAge     = 24 * time.Hour
+	statusBytes   = 8 << 20
+	statusSegment = 2 << 20
 )
 
 // Config describes one end of a channel. The zero value of a field gives its default; Channel, Name, Port and Env must be set.
@@ -52,6 +57,17 @@ type Config struct {
 	GroupSize int
 	// FanOut gives each member of the reading group a queue of its own: all get every record. Otherwise they share the load.
 	FanOut bool
+
+	// Expected is how many endpoints of the other side there will be, over all their replicas; 0: not known. It is what Remainder compares with.
+	Expected int
+	// StandBy opens the channel without starting it; see messages.Start.
+	StandBy bool
+	// Silent makes an endpoint that its peers do not see: it says no status, creates and consumes nothing. A silent writer can write.
+	Silent bool
+	// AwaitSchema says WaitingForSchema with every health check, until messages.SchemaKnown.
+	AwaitSchema bool
+	// Health, if set, is asked for entries of the user's when a health check is due. It must not block; done takes the answer from any goroutine, and one that comes too late is not used.
+	Health func(done func(messages.Payload))
 
 	// Create lets this endpoint declare the channel's resources; otherwise it waits for them. (A reader's group lets only the principal declare.)
 	Create bool
@@ -81,6 +97,8 @@ type Config struct {
 
 	// Poll is the most records of one batch of a reader; 100. Prefetch is how many the broker hands out ahead, at most 65,535; 2 × Poll.
 	Poll, Prefetch int
+	// PollTimeout is how long a Demand waits for records until it is answered with an empty batch; 0: until there are some.
+	PollTimeout time.Duration
 	// Properties asks for the properties of records, which cost an allocation each.
 	Properties bool
 }
@@ -101,6 +119,10 @@ func (c *Config) check() error {
 		return fmt.Errorf("config: group index %d is not within a group of %d", c.GroupIndex, max(1, c.GroupSize))
 	case c.GroupIndex > 0 && c.Group == "":
 		return fmt.Errorf("config: group index %d without a group name", c.GroupIndex)
+	case c.Expected < 0:
+		return fmt.Errorf("config: %d expected peers: it must not be negative", c.Expected)
+	case c.Silent && c.NoStatus:
+		return errors.New("config: Silent with NoStatus: an endpoint that says nothing is there to hear its peers")
 	case c.Prefetch < 0 || c.Prefetch > maxPrefetch:
 		return fmt.Errorf("config: prefetch %d is not within 1 to %d", c.Prefetch, maxPrefetch)
 	}
@@ -109,7 +131,7 @@ func (c *Config) check() error {
 		value int64
 	}{
 		{"grace window", int64(c.GraceWindow)}, {"health interval", int64(c.HealthInterval)}, {"peer timeout", int64(c.PeerTimeout)},
-		{"window", int64(c.Window)}, {"window bytes", int64(c.WindowBytes)}, {"stall after", int64(c.StallAfter)}, {"poll", int64(c.Poll)},
+		{"window", int64(c.Window)}, {"window bytes", int64(c.WindowBytes)}, {"stall after", int64(c.StallAfter)}, {"poll", int64(c.Poll)}, {"poll timeout", int64(c.PollTimeout)},
 	} {
 		if f.value < 0 {
 			return fmt.Errorf("config: %s is negative", f.name)
@@ -181,6 +203,7 @@ func (c *Config) derive() actors.Resources {
 	if c.Compat {
 		return r
 	}
+	r.StatusOptions.MaxAge, r.StatusOptions.MaxBytes, r.StatusOptions.SegmentBytes = statusAge, statusBytes, statusSegment
 	r.Dead = c.Channel + ".dead"
 	r.DeadOptions = broker.QueueOptions{Type: broker.Quorum, MaxLength: deadRecords, MaxAge: deadAge}
 	r.QueueOptions = broker.QueueOptions{Type: broker.Quorum, DeliveryLimit: deliveryLimit, DeadLetterTo: r.Dead, SingleActiveConsumer: c.Ordered}

@@ -201,3 +201,25 @@ func TestDeletingRightAfterOpeningSparesALiveWriter(t *testing.T) {
 		b.world.Broker().Delay(0)
 	}
 }
+
+// A queue that is deleted with records in it is told, an empty one is not.
+func TestDeletingAQueueWithRecordsIsTold(t *testing.T) {
+	for _, left := range []int{0, 2} {
+		b, writer, reader := both(t)
+		for range left {
+			written, _ := writer.write("x")
+			await(b, written, time.Second)
+		}
+		await(b, writer.close(time.Second), time.Second)
+		if m := await(b, reader.close(20*time.Second, deletes), 20*time.Second); m.Err != nil {
+			t.Error(m.Err)
+		}
+		events := seen[*messages.QueueNotEmpty](reader)
+		if len(events) != min(left, 1) {
+			t.Fatalf("%d left: %d events", left, len(events))
+		}
+		if left > 0 && (events[0].Queue != "orders" || events[0].Ready != left) {
+			t.Errorf("%+v", events[0])
+		}
+	}
+}

@@ -15,6 +15,10 @@ var (
 	// ErrRedelivered: the records of the batch were delivered by a session that has failed since. The broker delivers them again, so
 	// there is nothing to commit.
 	ErrRedelivered = errors.New("the session that delivered the batch has failed: its records are delivered again")
+	// ErrNotStarted: the channel stands by: it was opened so, or stopped.
+	ErrNotStarted = errors.New("channel is not started")
+	// ErrSilent: a silent reader consumes no records.
+	ErrSilent = errors.New("endpoint is silent: it reads no records and says nothing")
 	// ErrHung: a child did not answer its supervisor.
 	ErrHung = errors.New("does not answer")
 	// ErrWithdrawn: a write was ended by its caller.

@@ -61,7 +61,7 @@ func (c *channel) endAll(ctx actor.Context) {
 	}
 }
 
-// answerAll answers whoever waits for the channel to open or for peers.
+// answerAll answers whoever waits for the channel to open, to stand by, or for peers.
 func (c *channel) answerAll(err error) {
 	for _, m := range c.opens {
 		m.Done(&messages.Opened{Err: err})
@@ -70,6 +70,7 @@ func (c *channel) answerAll(err error) {
 		m.Done(&messages.Opened{Err: err})
 	}
 	c.opens, c.awaits = nil, nil
+	c.answerStops(err)
 }
 
 // onStopping: whoever owns the supervisor stops it. Nothing is flushed, everything at the broker ends now.

@@ -63,12 +63,12 @@ func TestHistoryIsReadToItsEndOverIncidents(t *testing.T) {
 	}
 	late := b.reader(named("late"))
 	b.world.RunFor(30 * time.Second)
-	peers := late.snapshot().Peers
+	peers := late.snapshot().Peers.All
 	if len(peers) != 351 || fell == 0 {
 		t.Errorf("%d peers are known after %d incidents, want 351", len(peers), fell)
 	}
 	for _, p := range peers {
-		if p.Healthy != (p.Context == "writer") {
+		if p.Heard != (p.Context == "writer") {
 			t.Errorf("%+v", p)
 		}
 	}
@@ -99,7 +99,7 @@ func TestPoisonStatusesAreCountedAndSkipped(t *testing.T) {
 	for _, ev := range seen[*messages.BadStatuses](reader) {
 		bad += ev.Count
 	}
-	if n := len(reader.snapshot().Peers); bad != 3 || n != 3 {
+	if n := len(reader.snapshot().Peers.All); bad != 3 || n != 3 {
 		t.Errorf("%d bad statuses, %d peers", bad, n)
 	}
 	if n := len(seen[*messages.ChildFailed](reader)); n != 0 {

@@ -93,12 +93,63 @@ func TestAwaitPeers(t *testing.T) {
 	}
 	b.writer().opened()
 	b.world.RunFor(5 * time.Second)
-	if await2.got != nil || reasons[0] != "0 of 2 peers are there" || reasons[len(reasons)-1] != "1 of 2 peers are there" {
+	latest := reasons[len(reasons)-1]
+	if await2.got != nil || reasons[0] != "0 of 2 writers are there (none was seen)" || !strings.HasPrefix(latest, "1 of 2 writers are there (writer is started, last heard ") {
 		t.Errorf("%+v, %q", await2.got, reasons)
 	}
 	b.writer(named("second")).opened()
 	if m := await(b, await2, 5*time.Second); m.Err != nil {
 		t.Error(m.Err)
+	}
+}
+
+// A reason says what is waited for, and for whom.
+func TestReasonsWhyPeersAreWaitedFor(t *testing.T) {
+	b := newBed(t)
+	reader := b.reader()
+	reader.opened()
+	reasons := map[messages.PeersAre]string{}
+	for _, are := range []messages.PeersAre{messages.PeersAlive, messages.PeersSeen, messages.PeersFinished} {
+		reader.send(&messages.AwaitPeers{Count: 2, Are: are, NotYet: func(err error) { reasons[are] = err.Error() }})
+	}
+	writer := b.writer()
+	writer.opened()
+	b.world.RunFor(time.Second)
+	await(b, writer.close(time.Second), time.Second)
+	b.world.RunFor(time.Second)
+	for are, want := range map[messages.PeersAre]string{messages.PeersAlive: "0 of 2 writers are there (writer is closed, last heard ",
+		messages.PeersSeen: "1 of 2 writers were seen (writer is closed, last heard ", messages.PeersFinished: "1 of 2 writers have finished (writer is closed, last heard "} {
+		if !strings.HasPrefix(reasons[are], want) {
+			t.Errorf("%q, want %q", reasons[are], want)
+		}
+	}
+}
+
+// Each status is told once, whether it comes by the history, live or both ways.
+func TestEachStatusIsToldOnce(t *testing.T) {
+	for seed := range uint64(100) {
+		b := seeded(t, seed)
+		writer := b.writer(func(c *supervisor.Config) { c.HealthInterval = 5 * time.Millisecond })
+		writer.opened()
+		b.world.RunFor(b.world.Jitter(20 * time.Millisecond))
+		reader := b.reader()
+		reader.opened()
+		b.world.RunFor(100 * time.Millisecond)
+		await(b, writer.close(time.Second), time.Second)
+		b.world.RunFor(100 * time.Millisecond)
+		times := reader.times("writer")
+		for at, n := range times {
+			if n != 1 {
+				t.Errorf("seed %d: the status of %d was told %d times", seed, at, n)
+			}
+		}
+		said, together := b.world.Broker().Depth("orders.writer.status"), 0
+		for _, ev := range seen[*messages.StatusesReceived](reader) {
+			together += len(ev.Statuses)
+		}
+		if len(times) != said || together != said {
+			t.Errorf("seed %d: %d statuses were told, %d of them together, and %d were said", seed, len(times), together, said)
+		}
 	}
 }
 
@@ -164,7 +215,7 @@ func TestPeersSeeEachOther(t *testing.T) {
 	flows(writer, reader, "x")
 	b.world.RunFor(5 * time.Second)
 	for _, e := range []*end{writer, reader} {
-		peers := e.snapshot().Peers
+		peers := e.snapshot().Peers.All
 		if len(peers) != 1 || !peers[0].Healthy || peers[0].State != messages.StatusStarted || peers[0].Records != 1 {
 			t.Errorf("the %s sees %+v", e.name, peers)
 		}
@@ -174,8 +225,8 @@ func TestPeersSeeEachOther(t *testing.T) {
 	newcomer := b.reader(named("newcomer"))
 	newcomer.opened()
 	b.world.RunFor(time.Second)
-	for _, p := range newcomer.snapshot().Peers {
-		if p.Context == "writer" && (p.Healthy || p.State != messages.StatusStarted) {
+	for _, p := range newcomer.snapshot().Peers.All {
+		if p.Context == "writer" && (p.Heard || p.State != messages.StatusStarted) {
 			t.Errorf("%+v", p)
 		}
 	}
@@ -183,7 +234,7 @@ func TestPeersSeeEachOther(t *testing.T) {
 		t.Errorf("%d events of history", n)
 	}
 	b.world.RunFor(120 * time.Second)
-	if p := reader.snapshot().Peers[0]; p.Healthy {
+	if p := reader.snapshot().Peers.All[0]; p.Healthy {
 		t.Errorf("%+v", p)
 	}
 }
@@ -203,6 +254,9 @@ func TestConfigIsChecked(t *testing.T) {
 		"grace window is":         func(c *supervisor.Config) { c.GraceWindow = -1 },
 		"window bytes is":         func(c *supervisor.Config) { c.WindowBytes = -1 },
 		"stall after is negative": func(c *supervisor.Config) { c.StallAfter = -1 },
+		"poll timeout is":         func(c *supervisor.Config) { c.PollTimeout = -1 },
+		"-1 expected peers":       func(c *supervisor.Config) { c.Expected = -1 },
+		"Silent with NoStatus":    func(c *supervisor.Config) { c.Silent, c.NoStatus = true, true },
 	} {
 		c := supervisor.Config{Channel: "orders", Name: "x", Port: b.port, Env: b.world.Env()}
 		edit(&c)

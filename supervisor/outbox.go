@@ -1,14 +1,15 @@
 package supervisor
 
 import (
+	"slices"
 	"time"
 
 	"github.com/d2e2d648/weir/actors"
 	"github.com/d2e2d648/weir/messages"
 )
 
-// outbox is what this endpoint has yet to tell its peers: it outlives every status producer. A health check that was not sent yet is replaced by a newer one, so it
-// does not grow through a long outage.
+// outbox is what this endpoint has yet to tell its peers: it outlives every status producer. What was not sent yet and is no state, such as a health check, is replaced by a newer one of its
+// kind, so it does not grow through a long outage.
 type outbox struct {
 	entries []outgoing
 	next    uint64
@@ -25,10 +26,14 @@ type outgoing struct {
 func (o *outbox) push(s messages.Status, now time.Time) {
 	o.stamp = max(now.UnixMilli(), o.stamp+1)
 	s.Timestamp = o.stamp
-	if n := len(o.entries); n > 0 && s.Kind == messages.StatusHealthCheck {
-		if last := &o.entries[n-1]; !last.sent && last.status.Kind == messages.StatusHealthCheck {
-			last.status = s
-			return
+	for i := len(o.entries) - 1; i >= 0 && !s.Kind.IsState(); i-- {
+		e := &o.entries[i]
+		if e.sent || e.status.Kind.IsState() {
+			break
+		}
+		if e.status.Kind == s.Kind {
+			o.entries = slices.Delete(o.entries, i, i+1)
+			break
 		}
 	}
 	o.next++
@@ -60,17 +65,23 @@ func (o *outbox) confirmed(first, last uint64) {
 	o.entries = kept
 }
 
-// rewind makes everything unsent: the status producer has ended. Of several health checks in a row only the newest still says something.
+// rewind makes everything unsent: the status producer has ended. Of what is no state only the newest of its kind still says something, up to the next state.
 func (o *outbox) rewind() {
-	kept := o.entries[:0]
-	for _, e := range o.entries {
+	kept := make([]outgoing, 0, len(o.entries))
+	newer := map[messages.Kind]bool{}
+	for i := len(o.entries) - 1; i >= 0; i-- {
+		e := o.entries[i]
 		e.sent = false
-		if n := len(kept); n > 0 && e.status.Kind == messages.StatusHealthCheck && kept[n-1].status.Kind == messages.StatusHealthCheck {
-			kept[n-1] = e
+		switch {
+		case e.status.Kind.IsState():
+			clear(newer)
+		case newer[e.status.Kind]:
 			continue
+		default:
+			newer[e.status.Kind] = true
 		}
 		kept = append(kept, e)
 	}
-	clear(o.entries[len(kept):])
+	slices.Reverse(kept)
 	o.entries = kept
 }

@@ -13,11 +13,12 @@ var noon = time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
 
 func after(d time.Duration) time.Time { return noon.Add(d) }
 
-// pushed fills an outbox: O, S, X (Stopped), C (Closed), E (Error), h (a health check).
+// pushed fills an outbox: O, S, X (Stopped), C (Closed), E (Error), h (a health check), W (WaitingForSchema), A (Acknowledged).
 func pushed(o *outbox, kinds string) {
 	for _, k := range kinds {
 		o.push(messages.Status{Kind: map[rune]messages.Kind{'O': messages.StatusOpened, 'S': messages.StatusStarted, 'X': messages.StatusStopped,
-			'C': messages.StatusClosed, 'E': messages.StatusError, 'h': messages.StatusHealthCheck}[k]}, noon)
+			'C': messages.StatusClosed, 'E': messages.StatusError, 'h': messages.StatusHealthCheck,
+			'W': messages.StatusWaitingForSchema, 'A': messages.StatusAcknowledged}[k]}, noon)
 	}
 }
 
@@ -29,7 +30,7 @@ func letters(entries []outgoing) string {
 			continue
 		}
 		s.WriteString(map[messages.Kind]string{messages.StatusOpened: "O", messages.StatusStarted: "S", messages.StatusStopped: "X",
-			messages.StatusClosed: "C", messages.StatusError: "E"}[e.status.Kind])
+			messages.StatusClosed: "C", messages.StatusError: "E", messages.StatusWaitingForSchema: "W", messages.StatusAcknowledged: "A"}[e.status.Kind])
 	}
 	return s.String()
 }
@@ -82,6 +83,23 @@ func TestOutboxDoesNotGrowThroughALongOutage(t *testing.T) {
 	}
 	if got := letters(o.entries); got != "OhSh" {
 		t.Errorf("%s is left, want OhSh", got)
+	}
+}
+
+// An endpoint that waits for its schema says so with each health check: that must not add up either.
+func TestOutboxDoesNotGrowWhileASchemaIsWaitedFor(t *testing.T) {
+	o := outbox{}
+	pushed(&o, "OhWS")
+	for range 1000 {
+		pushed(&o, strings.Repeat("hW", 50))
+		takeAll(&o)
+		o.rewind()
+	}
+	if n := len(o.entries); n > 8 {
+		t.Errorf("%d are left: %.40s…", n, letters(o.entries))
+	}
+	if got := letters(o.entries); !strings.HasPrefix(got, "O") || !strings.Contains(got, "S") || !strings.Contains(got, "h") || !strings.Contains(got, "W") {
+		t.Errorf("%.40s is left", got)
 	}
 }
 

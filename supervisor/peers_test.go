@@ -22,7 +22,19 @@ const (
 	waiting = messages.StatusWaitingForSchema
 )
 
-func testPeers() peers { return newPeers("C@me", DefaultPeerTimeout, DefaultHealthInterval) }
+// testPeers are those of a writer: all that it hears are readers.
+func testPeers() peers {
+	return newPeers(messages.Endpoint{Side: messages.Writing, Name: "C@me", Context: "me"}, 1, DefaultPeerTimeout, DefaultHealthInterval)
+}
+
+const theirs = messages.Reading
+
+func how(history bool) hearing {
+	if history {
+		return replayed
+	}
+	return live
+}
 
 func status(context string, kind messages.Kind, timestamp int64) *messages.Status {
 	return &messages.Status{Channel: "C", Context: context, Kind: kind, Timestamp: timestamp}
@@ -65,7 +77,7 @@ func TestPeerStateMachine(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			p := testPeers()
 			for _, s := range test.said {
-				p.apply(status("a", s.kind, s.at), false, noon)
+				p.apply(status("a", s.kind, s.at), theirs, live, noon)
 			}
 			if got := p.all[0]; got.State != test.state || got.Changed != test.changed {
 				t.Errorf("%q since %d, want %q since %d", got.State, got.Changed, test.state, test.changed)
@@ -93,8 +105,8 @@ func TestPeersAreTold(t *testing.T) {
 		{status("b", opened, 2), false, true},
 		{status("me", opened, 2), false, false}, // oneself
 	} {
-		if told := p.apply(step.status, step.history, noon); (told != nil) != step.told {
-			t.Errorf("step %d: told %+v", i, told)
+		if n := p.apply(step.status, theirs, how(step.history), noon); n.changed != step.told {
+			t.Errorf("step %d: told %v", i, n.changed)
 		}
 	}
 	if len(p.all) != 2 {
@@ -104,12 +116,12 @@ func TestPeersAreTold(t *testing.T) {
 
 func TestPeerIsHealthyWhileItsLastLiveMessageIsYoungerThanTheTimeout(t *testing.T) {
 	p := testPeers()
-	p.apply(status("a", health, 5), false, noon)
+	p.apply(status("a", health, 5), theirs, live, noon)
 	for _, test := range []struct {
 		at      time.Duration
 		healthy bool
 	}{{0, true}, {120*sec - 1, true}, {120 * sec, false}, {time.Hour, false}} {
-		if got := p.snapshot(after(test.at))[0].Healthy; got != test.healthy {
+		if got := p.snapshot(after(test.at)).All[0].Healthy; got != test.healthy {
 			t.Errorf("after %s: healthy %v", test.at, got)
 		}
 	}
@@ -118,35 +130,48 @@ func TestPeerIsHealthyWhileItsLastLiveMessageIsYoungerThanTheTimeout(t *testing.
 // A peer's clock is judged by nothing: liveness is by receipt, and the skew is shown.
 func TestClocksOfPeersMayBeWrongByHours(t *testing.T) {
 	p := testPeers()
-	p.apply(status("ahead", opened, after(5*time.Hour).UnixMilli()), false, noon)
-	p.apply(status("behind", opened, after(-7*time.Hour).UnixMilli()), false, noon)
+	p.apply(status("ahead", opened, after(5*time.Hour).UnixMilli()), theirs, live, noon)
+	p.apply(status("behind", opened, after(-7*time.Hour).UnixMilli()), theirs, live, noon)
 	for i, want := range []time.Duration{5 * time.Hour, -7 * time.Hour} {
-		if got := p.snapshot(noon)[i]; !got.Healthy || got.Skew != want {
+		if got := p.snapshot(noon).All[i]; !got.Healthy || got.Skew != want {
 			t.Errorf("%s: healthy %v, skew %s, want %s", got.Name, got.Healthy, got.Skew, want)
 		}
 	}
 }
 
+// What is replayed arrived long ago: its age is that of the message, and it never makes a peer alive.
 func TestHistoryRevivesNobody(t *testing.T) {
-	p := testPeers()
-	p.apply(status("dead", started, noon.UnixMilli()), true, noon)
-	if got := p.snapshot(noon)[0]; got.Healthy || got.State != started || !got.LastSeen.IsZero() {
-		t.Errorf("%+v", got)
-	}
-	if p.alive(noon) != 0 {
-		t.Error("it counts as alive")
+	for _, test := range []struct {
+		name    string
+		said    time.Duration // ago
+		healthy bool
+	}{{"a week ago", 7 * 24 * time.Hour, false}, {"two minutes ago", 120 * sec, false}, {"just now", sec, true}, {"in the future", -time.Hour, true}} {
+		t.Run(test.name, func(t *testing.T) {
+			p := testPeers()
+			p.listen(noon)
+			p.apply(status("dead", started, after(-test.said).UnixMilli()), theirs, replayed, noon)
+			if got := p.snapshot(noon).All[0]; got.Healthy != test.healthy || got.State != started || got.Heard || got.LastSeen.After(noon) {
+				t.Errorf("%+v", got)
+			}
+			if n, _ := p.are(messages.PeersAlive, noon); n != 0 {
+				t.Error("it counts as alive")
+			}
+			if p.snapshot(after(120 * sec)).All[0].Healthy {
+				t.Error("it stays healthy")
+			}
+		})
 	}
 }
 
 func TestAliveIsHealthyAndNeitherStoppedNorClosedNorFailed(t *testing.T) {
 	p := testPeers()
 	for i, kind := range []messages.Kind{opened, started, health, stopped, closed, failed} {
-		p.apply(status(fmt.Sprint(i), kind, 10), false, noon)
+		p.apply(status(fmt.Sprint(i), kind, 10), theirs, live, noon)
 	}
-	if got := p.alive(noon); got != 3 {
+	if got, _ := p.are(messages.PeersAlive, noon); got != 3 {
 		t.Errorf("%d are alive, want 3: opened, started, and the one that said no state yet", got)
 	}
-	if got := p.alive(after(121 * sec)); got != 0 {
+	if got, _ := p.are(messages.PeersAlive, after(121*sec)); got != 0 {
 		t.Errorf("%d are alive after the time-out", got)
 	}
 }
@@ -172,7 +197,7 @@ func TestPeerThatKeepsTheStreamsFromBeingDeleted(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			p := testPeers()
 			p.listen(noon)
-			p.apply(status("a", test.kind, 10), test.history, noon)
+			p.apply(status("a", test.kind, 10), theirs, how(test.history), noon)
 			name, open := p.open(after(test.after))
 			if open != test.open || open && name != "C@a" {
 				t.Errorf("open %v, %q", open, name)
@@ -192,7 +217,7 @@ func TestPeersAreForgottenWhenUnhealthyForTenTimeouts(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			p := testPeers()
-			p.apply(status("a", started, 10), test.history, noon)
+			p.apply(status("a", started, 10), theirs, how(test.history), noon)
 			if p.forget(after(test.last)); len(p.all) != 1 {
 				t.Error("forgotten too early")
 			}
@@ -206,15 +231,15 @@ func TestPeersAreForgottenWhenUnhealthyForTenTimeouts(t *testing.T) {
 func TestPeersAreBounded(t *testing.T) {
 	p := testPeers()
 	for i := range 100_000 {
-		p.apply(status(fmt.Sprint(i), opened, 10), false, noon)
+		p.apply(status(fmt.Sprint(i), opened, 10), theirs, live, noon)
 	}
 	if len(p.all) != maxPeers {
 		t.Fatalf("%d peers", len(p.all))
 	}
-	if p.apply(status("late", opened, 10), false, noon) != nil {
+	if p.apply(status("late", opened, 10), theirs, live, noon).peer != nil {
 		t.Error("one too many was told")
 	}
-	p.apply(status("77", closed, 11), false, noon)
+	p.apply(status("77", closed, 11), theirs, live, noon)
 	i := slices.IndexFunc(p.all, func(q peer) bool { return q.Name == "C@77" })
 	if p.all[i].State != closed {
 		t.Error("a known peer is not heard any more")
@@ -222,7 +247,7 @@ func TestPeersAreBounded(t *testing.T) {
 	if !slices.IsSortedFunc(p.all, func(a, b peer) int { return strings.Compare(a.Name, b.Name) }) {
 		t.Error("not sorted")
 	}
-	if p.apply(status("late", opened, 12), false, after(12*DefaultPeerTimeout)) == nil {
+	if p.apply(status("late", opened, 12), theirs, live, after(12*DefaultPeerTimeout)).peer == nil {
 		t.Error("the dead still take the room of the living")
 	}
 }
@@ -239,7 +264,7 @@ func TestRecordCountsOfPeers(t *testing.T) {
 			p := testPeers()
 			s := status("a", health, 10)
 			s.Payload = messages.Payload{{Key: messages.SentRecordCount, Value: test.value}}
-			p.apply(s, false, noon)
+			p.apply(s, theirs, live, noon)
 			if got := p.all[0].Records; got != test.want {
 				t.Errorf("%d, want %d", got, test.want)
 			}

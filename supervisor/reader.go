@@ -1,6 +1,9 @@
 package supervisor
 
 import (
+	"slices"
+	"time"
+
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/d2e2d648/weir/actors"
@@ -10,19 +13,32 @@ import (
 
 // Reader is the supervisor of a reading end. It owns the account of what was delivered, handed over and committed.
 //
-// From its user it receives Demand, Commit and what channel.go lists; from its data consumer Delivered.
+// From its user it receives Demand, Commit, CommitUpTo, Remaining, AcknowledgeInput and what channel.go lists; from its data consumer Delivered and Looked.
 type Reader struct {
 	channel
-	account handedOver
-	demands []demand
-	handed  uint64 // records, over all incarnations
-	unsure  bool   // the last session was lost after something of it was committed, and none has come up since
+	account   handedOver
+	demands   []demand
+	demanded  uint64 // demands so far
+	handed    uint64 // records, over all incarnations
+	before    uint64 // of them, by incarnations before this one
+	committed uint64 // up to which all were committed by incarnations before this one, or were handed over by them and come again
+	looks     []look
+	lostAt    time.Time // a session was lost, and the broker may not have seen its end yet
+	unsure    bool      // the last session was lost after something of it was committed, and none has come up since
 }
 
 type demand struct {
+	n     uint64
 	most  int
 	reply func(*messages.Batch)
+	timer actors.Timer
 }
+
+// demandTimeout ends a demand for which nothing has come.
+type demandTimeout struct{ n uint64 }
+
+// IgnoreDeadLetterLogging: the supervisor may have stopped before.
+func (*demandTimeout) IgnoreDeadLetterLogging() {}
 
 // ReaderProps gives the props of a reading end, for any actor system: spawn it as a child of an actor of yours, or at the root. An error says what is
 // wrong with the config. The end opens by itself; see messages (channel.go) for what it can be asked.
@@ -35,7 +51,7 @@ func ReaderProps(config Config) (*actor.Props, error) {
 
 func newReader(cfg *Config) *Reader {
 	r := &Reader{account: newHandedOver()}
-	r.init(cfg, r, messages.DataConsumer)
+	r.init(cfg, r, messages.Reading, messages.DataConsumer)
 	return r
 }
 
@@ -46,8 +62,18 @@ func (r *Reader) Receive(ctx actor.Context) {
 		r.onDelivered(ctx, m)
 	case *messages.Demand:
 		r.onDemand(ctx, m)
+	case *demandTimeout:
+		r.onDemandTimeout(ctx, m)
 	case *messages.Commit:
 		r.onCommit(ctx, m)
+	case *messages.CommitUpTo:
+		r.onCommitUpTo(ctx, m)
+	case *messages.Remaining:
+		r.onRemaining(ctx, m)
+	case *messages.Looked:
+		r.onLooked(m)
+	case *messages.AcknowledgeInput:
+		r.onAcknowledgeInput(ctx, m)
 	default:
 		r.receive(ctx)
 	}
@@ -65,12 +91,35 @@ func (r *Reader) onDelivered(ctx actor.Context, m *messages.Delivered) {
 
 func (r *Reader) onDemand(ctx actor.Context, m *messages.Demand) {
 	reply := replyTo(ctx, m.Done)
-	if r.over() || r.state == messages.Closing {
-		reply(&messages.Batch{Err: r.refusal()})
+	if err := r.mayRead(); err != nil {
+		reply(&messages.Batch{Err: err})
 		return
 	}
-	r.demands = append(r.demands, demand{max(1, m.Max), reply})
-	r.handOver(ctx)
+	r.demanded++
+	d := demand{n: r.demanded, most: max(1, m.Max), reply: reply}
+	r.demands = append(r.demands, d)
+	if r.handOver(ctx); len(r.demands) > 0 && r.cfg.PollTimeout > 0 {
+		r.demands[len(r.demands)-1].timer = r.env.After(ctx.ActorSystem(), r.cfg.PollTimeout, ctx.Self(), &demandTimeout{d.n})
+	}
+}
+
+func (r *Reader) mayRead() error {
+	if r.cfg.Silent && !r.over() {
+		return ErrSilent
+	}
+	return r.idle()
+}
+
+// onDemandTimeout answers a demand with nothing. That is a read, too.
+func (r *Reader) onDemandTimeout(ctx actor.Context, m *demandTimeout) {
+	for i, d := range r.demands {
+		if d.n == m.n {
+			r.demands = slices.Delete(r.demands, i, i+1)
+			r.cycle(ctx, 0)
+			d.reply(&messages.Batch{})
+			return
+		}
+	}
 }
 
 // handOver answers demands, in their order, with what is there.
@@ -80,37 +129,20 @@ func (r *Reader) handOver(ctx actor.Context) {
 		if b == nil {
 			return
 		}
-		reply := r.demands[0].reply
+		d := r.demands[0]
 		r.demands[0] = demand{}
 		r.demands = r.demands[1:]
+		stop(&d.timer)
 		r.handed += uint64(len(b.Records))
 		r.cycle(ctx, len(b.Records))
-		reply(b)
+		d.reply(b)
 	}
 	r.demands = nil
 }
 
-// onCommit acknowledges exactly what was handed over. What a dead incarnation delivered is delivered again, and its tags mean other records now.
-func (r *Reader) onCommit(ctx actor.Context, m *messages.Commit) {
-	reply := replyTo(ctx, m.Done)
-	switch {
-	case r.over() || r.closing.phase >= flushing:
-		reply(&messages.Committed{Err: r.refusal()})
-	case m.Batch == nil:
-		reply(&messages.Committed{Err: errNoBatch})
-	case m.Batch.Epoch != r.data.epoch || r.data.pid == nil:
-		reply(&messages.Committed{Err: ErrRedelivered})
-	default:
-		if upTo, any := r.account.commit(m.Batch.First, m.Batch.Last); any {
-			ctx.Send(r.data.pid, &messages.Acknowledge{Epoch: r.data.epoch, Tag: upTo})
-		}
-		reply(&messages.Committed{})
-	}
-}
-
 // --- half
 
-func (r *Reader) streams(res *actors.Resources) (own, peers string) {
+func (r *Reader) streams(res *actors.Resources) (own, others string) {
 	return res.ReaderStatus, res.WriterStatus
 }
 
@@ -119,17 +151,31 @@ func (r *Reader) newData(in actors.Incarnation) actor.Actor {
 		Exclusive: r.cfg.Ordered && (!r.cfg.Create || r.cfg.Compat), Properties: r.cfg.Properties})
 }
 
-func (r *Reader) dataReady(actor.Context) { r.unsure = false } // what the broker did not get is delivered again
+func (r *Reader) dataReady(ctx actor.Context) {
+	r.unsure = false // what the broker did not get is delivered again
+	r.look(ctx)
+}
 
 func (r *Reader) dataLost() {
 	r.unsure = r.unsure || r.account.any()
+	r.committed, r.before = r.commits(), r.handed
 	r.account = newHandedOver()
+	r.lostAt = r.now()
+	for i := range r.looks {
+		r.looks[i].asked = false
+	}
 }
 
-func (r *Reader) intakeStopped() { r.refuse(ErrClosed) }
+func (r *Reader) intakeStopped(err error) {
+	r.refuse(err)
+	if r.state == messages.Closing {
+		r.answerLooks(err)
+	}
+}
 
 func (r *Reader) refuse(err error) {
 	for _, d := range r.demands {
+		stop(&d.timer)
 		d.reply(&messages.Batch{Err: err})
 	}
 	r.demands = nil
@@ -148,7 +194,10 @@ func (r *Reader) left(e *CloseError) {
 	e.Uncertain = r.unsure || !r.closing.dataDone && r.account.any()
 }
 
-func (r *Reader) released(err error) { r.refuse(err) }
+func (r *Reader) released(err error) {
+	r.refuse(err)
+	r.answerLooks(err)
+}
 
 func (r *Reader) payload() messages.Payload {
 	if r.handed == 0 {
@@ -162,5 +211,5 @@ func (r *Reader) metricNames() [4]string {
 }
 
 func (r *Reader) snapshot(s *messages.Snapshot) {
-	s.Records, s.Waiting, s.Uncommitted = r.handed, r.account.waiting, r.account.uncommitted()
+	s.Records, s.Waiting, s.Uncommitted, s.Offsets = r.handed, r.account.waiting, r.account.uncommitted(), r.offsets()
 }

@@ -58,8 +58,12 @@ func (c *channel) lost(k *child) {
 		if errors.Is(k.cause, broker.ErrNotFound) {
 			c.statusNext = 0 // a stream that is made anew has other offsets
 		}
+	case c.memberConsumer:
+		if errors.Is(k.cause, broker.ErrNotFound) {
+			c.memberNext = 0
+		}
 	case c.metrics:
-		c.measuring = false
+		c.check.wantMetrics = false // the next tick sends what there is
 	}
 }
 

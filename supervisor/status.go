@@ -44,72 +44,60 @@ func (c *channel) onStatusSent(ctx actor.Context, m *messages.StatusSent) {
 	c.advance(ctx)
 }
 
-// speaking says whether peers are to see health checks: until a close has said its last one.
-func (c *channel) speaking() bool {
-	return c.state == messages.Running || c.state == messages.Closing && c.spoke && c.closing.phase == draining
-}
-
-// onTick sends a health check, with fresh metrics where they can be had: an aggregator that has not answered since the last one does not hold it up.
-func (c *channel) onTick(ctx actor.Context, m *messages.Tick) {
-	c.forgetAwaits()
-	k := c.current(m.From)
-	if k == nil || !c.speaking() {
-		return
-	}
-	k.proved()
-	c.peers.forget(c.now())
-	if c.cfg.NoMetrics || !c.metrics.ready || c.measuring {
-		c.measuring = false
-		c.say(ctx, messages.StatusHealthCheck, c.healthPayload(nil))
-		return
-	}
-	c.measuring = true
-	c.flushCycles(ctx)
-	ctx.Send(c.metrics.pid, &messages.Measure{Epoch: c.metrics.epoch, At: c.now()})
-}
-
-func (c *channel) onMeasured(ctx actor.Context, m *messages.Measured) {
-	k := c.current(m.From)
-	if k == nil || !c.measuring || !c.speaking() {
-		return
-	}
-	k.proved()
-	c.measuring = false
-	c.say(ctx, messages.StatusHealthCheck, c.healthPayload(&m.Metrics))
-}
-
-// healthPayload: a health check's payload starts empty; metrics come before counts, as pypz puts them.
-func (c *channel) healthPayload(m *messages.Metrics) messages.Payload {
-	payload := messages.Payload{}
-	if m != nil {
-		names := c.half.metricNames()
-		payload = append(payload,
-			messages.Entry{Key: names[0], Value: m.SinceLastCycle}, messages.Entry{Key: names[1], Value: m.TimePerCycle},
-			messages.Entry{Key: names[2], Value: m.TimePerRecord}, messages.Entry{Key: names[3], Value: m.RecordsPerCycle})
-	}
-	return append(payload, c.half.payload()...)
-}
-
 func (c *channel) onPeersSaid(ctx actor.Context, m *messages.PeersSaid) {
 	k := c.current(m.From)
 	if k == nil {
 		return
 	}
 	k.proved()
-	now := c.now()
+	side, next := c.otherSide, &c.statusNext
+	if k == c.memberConsumer {
+		side, next = c.side, &c.memberNext
+	}
 	if m.Next > 0 {
-		c.statusNext = m.Next
+		*next = m.Next
 	}
 	if m.Bad > 0 {
 		c.emit(&messages.BadStatuses{Head: c.head(), Count: m.Bad, Why: m.Why})
 	}
+	how := live
+	if m.History {
+		how = replayed
+	}
 	for i := range m.Statuses {
-		if changed := c.peers.apply(&m.Statuses[i], m.History, now); changed != nil {
-			c.emit(&messages.PeerChanged{Head: c.head(), Peer: *changed})
+		if i < m.Again {
+			c.hear(&m.Statuses[i], side, again)
+		} else {
+			c.hear(&m.Statuses[i], side, how)
 		}
+	}
+	if len(m.Statuses) > m.Again {
+		c.emit(&messages.StatusesReceived{Head: c.head(), Side: side, Statuses: m.Statuses[m.Again:], History: m.History})
 	}
 	c.checkAwaits(nil)
 	c.advance(ctx)
+}
+
+// hear takes in one status and tells what it means, in the order of pypz: the new peer, then the peer's own update.
+func (c *channel) hear(s *messages.Status, side messages.Side, how hearing) {
+	now := c.now()
+	n := c.peers.apply(s, side, how, now)
+	if n.peer == nil {
+		return
+	}
+	peer := c.peers.view(n.peer, now)
+	if n.appeared {
+		c.emit(&messages.PeerAppeared{Head: c.head(), Peer: peer})
+	}
+	if n.late > 0 {
+		c.emit(&messages.StatusLate{Head: c.head(), Peer: peer.Name, By: n.late})
+	}
+	if how != again {
+		c.emit(&messages.StatusReceived{Head: c.head(), Peer: peer, Status: *s, History: how == replayed})
+	}
+	if n.changed {
+		c.emit(&messages.PeerChanged{Head: c.head(), Peer: peer})
+	}
 }
 
 func (c *channel) onAwaitPeers(ctx actor.Context, m *messages.AwaitPeers) {
@@ -118,12 +106,16 @@ func (c *channel) onAwaitPeers(ctx actor.Context, m *messages.AwaitPeers) {
 	case c.over() || c.state == messages.Closing:
 		reply(&messages.Opened{Err: c.refusal()})
 	case c.statusConsumer == nil:
-		reply(&messages.Opened{Err: fmt.Errorf("channel %s (%s): peers cannot be seen with NoStatus", c.cfg.Channel, c.cfg.Name)})
+		reply(&messages.Opened{Err: c.noStatus()})
 	default:
-		await := &messages.AwaitPeers{Count: m.Count, NotYet: m.NotYet, Expired: m.Expired, Done: reply}
+		await := &messages.AwaitPeers{Count: m.Count, Are: m.Are, NotYet: m.NotYet, Expired: m.Expired, Done: reply}
 		c.awaits = append(c.awaits, await)
 		c.checkAwaits(await)
 	}
+}
+
+func (c *channel) noStatus() error {
+	return fmt.Errorf("channel %s (%s): with NoStatus peers are neither seen nor told anything", c.cfg.Channel, c.cfg.Name)
 }
 
 // checkAwaits answers who waits for peers that are there now, and tells the newcomer or, when peers have changed, everybody else what is missing.
@@ -131,18 +123,22 @@ func (c *channel) checkAwaits(newcomer *messages.AwaitPeers) {
 	if c.forgetAwaits(); len(c.awaits) == 0 {
 		return
 	}
-	alive := c.peers.alive(c.now())
+	now := c.now()
 	c.awaits = slices.DeleteFunc(c.awaits, func(m *messages.AwaitPeers) bool {
-		if alive >= m.Count {
+		count, enough := c.peers.are(m.Are, now)
+		if enough && count >= m.Count {
 			m.Done(&messages.Opened{})
 			return true
 		}
 		if m.NotYet != nil && (newcomer == nil || newcomer == m) {
-			m.NotYet(fmt.Errorf("%d of %d peers are there", alive, m.Count))
+			m.NotYet(fmt.Errorf("%d of %d %ss %s (%s)", count, m.Count, c.otherSide, are[m.Are], c.peers.describe(now)))
 		}
 		return false
 	})
 }
+
+// are says what peers are waited for to be.
+var are = [...]string{messages.PeersAlive: "are there", messages.PeersSeen: "were seen", messages.PeersFinished: "have finished"}
 
 // forgetAwaits forgets those for which nobody waits any more.
 func (c *channel) forgetAwaits() {

@@ -127,7 +127,7 @@ func TestPeersAreToldOfAFailure(t *testing.T) {
 			b.world.RunFor(time.Second)
 			b.world.Broker().Block(false)
 			told := func() bool {
-				for _, p := range reader.snapshot().Peers {
+				for _, p := range reader.snapshot().Peers.All {
 					if p.State == messages.StatusError {
 						return true
 					}

@@ -48,7 +48,7 @@ func WriterProps(config Config) (*actor.Props, error) {
 func newWriter(cfg *Config) *Writer {
 	w := &Writer{account: newAccount(cfg.limits()), pause: nackPauseFirst,
 		identity: cfg.Name + "/" + strconv.FormatInt(cfg.Env.Clock.Now().UnixMilli(), 36)}
-	w.init(cfg, w, messages.DataProducer)
+	w.init(cfg, w, messages.Writing, messages.DataProducer)
 	return w
 }
 
@@ -96,13 +96,15 @@ func (w *Writer) onWrites(ctx actor.Context, m *messages.Writes) {
 
 func (w *Writer) admit(ctx actor.Context, m *messages.Write) {
 	reply := replyTo(ctx, m.Done)
+	err := w.idle()
 	switch {
-	case w.over() || w.state == messages.Closing:
-		reply(&messages.Written{Write: m, Err: w.refusal(), Outcomes: make([]messages.Outcome, len(m.Records))})
+	case err != nil:
+		reply(&messages.Written{Write: m, Err: err, Outcomes: make([]messages.Outcome, len(m.Records))})
 	case len(m.Records) == 0:
 		w.cycle(ctx, 0)
 		reply(&messages.Written{Write: m})
 	default:
+		w.peers.wrote()
 		w.account.admit(&write{request: m, reply: reply})
 	}
 }
@@ -177,7 +179,7 @@ func (w *Writer) onStalled(m *messages.Stalled) {
 
 // --- half
 
-func (w *Writer) streams(r *actors.Resources) (own, peers string) {
+func (w *Writer) streams(r *actors.Resources) (own, others string) {
 	return r.WriterStatus, r.ReaderStatus
 }
 
@@ -194,7 +196,7 @@ func (w *Writer) dataLost() {
 	stop(&w.paused)
 }
 
-func (w *Writer) intakeStopped() {}
+func (w *Writer) intakeStopped(error) {}
 
 func (w *Writer) drained() bool { return w.account.open == 0 }
 

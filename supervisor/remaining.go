@@ -1,0 +1,86 @@
+package supervisor
+
+import (
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/d2e2d648/weir/messages"
+)
+
+// look is somebody who wants to know whether there is more to read. The broker's answer comes behind what it had delivered before it counted, so that nothing which is on its way is missed.
+type look struct {
+	finished int // peers, counted before the records
+	asked    bool
+	reply    func(*messages.Remainder)
+}
+
+func (r *Reader) onRemaining(ctx actor.Context, m *messages.Remaining) {
+	reply := replyTo(ctx, m.Done)
+	err := r.mayRead()
+	if r.state == messages.Standby && !r.cfg.Silent {
+		err = nil
+	}
+	if err != nil {
+		reply(&messages.Remainder{Err: err})
+		return
+	}
+	finished, _ := r.peers.are(messages.PeersFinished, r.now())
+	l := look{finished: finished, reply: reply}
+	if r.account.waiting > 0 {
+		r.answerLook(l, true)
+		return
+	}
+	r.looks = append(r.looks, l)
+	if r.data.ready {
+		r.look(ctx)
+	}
+}
+
+// look asks the broker for whoever has not been asked for.
+func (r *Reader) look(ctx actor.Context) {
+	for i := range r.looks {
+		if !r.looks[i].asked {
+			r.looks[i].asked = true
+			ctx.Send(r.data.pid, &messages.Look{Epoch: r.data.epoch})
+		}
+	}
+}
+
+func (r *Reader) onLooked(m *messages.Looked) {
+	k := r.current(m.From)
+	if k == nil || len(r.looks) == 0 {
+		return
+	}
+	k.proved()
+	l := r.looks[0]
+	r.looks = r.looks[1:]
+	r.answerLook(l, m.Ready > 0 || r.account.waiting > 0 || r.haunted(m.Consumers))
+}
+
+// haunted says whether the broker may still hold records for a session of ours that has failed: they come again when it has seen its end, and are not ready until then. It has when
+// this session is the only consumer; with others beside, it has had the time that a lost connection takes to be noticed.
+func (r *Reader) haunted(consumers int) bool {
+	if r.lostAt.IsZero() {
+		return false
+	}
+	if consumers <= 1 || r.now().Sub(r.lostAt) >= hauntedFor {
+		r.lostAt = time.Time{}
+		return false
+	}
+	return true
+}
+
+// hauntedFor is how long a broker may take to miss a consumer whose connection was lost: three heartbeats.
+const hauntedFor = 30 * time.Second
+
+func (r *Reader) answerLook(l look, records bool) {
+	l.reply(&messages.Remainder{Records: records, Finished: l.finished, Expected: r.cfg.Expected})
+}
+
+func (r *Reader) answerLooks(err error) {
+	for _, l := range r.looks {
+		l.reply(&messages.Remainder{Finished: l.finished, Expected: r.cfg.Expected, Err: err})
+	}
+	r.looks = nil
+}
