@@ -173,10 +173,10 @@ const (
 	PeersFinished
 )
 
-// Offsets count a reader's records as pypz does: before the channel is open Committed is NotInitialisedOffset and the others are 0; then the first record has offset 0, and -1 is before it.
+// Offsets count a reader's records as pypz does: before the channel is open Current is NotInitialisedOffset and the others are 0; then the first record has offset 0, and -1 is before it.
 type Offsets struct{ Initial, Current, Committed int64 }
 
-// NotInitialisedOffset is the committed offset before the channel was opened.
+// NotInitialisedOffset is the current offset before the channel was opened.
 const NotInitialisedOffset = -9999
 
 // Snapshot is what a channel is like at one moment. It is the receiver's.

@@ -198,8 +198,7 @@ func (p Peers) Members() Peers {
 	return p.Where(func(q *Peer) bool { return p.Self.Group != "" && q.Group == p.Self.Group })
 }
 
-// AllAcknowledged says, to a writer, whether all healthy readers have acknowledged their input since its last write; true when there is none. What was said before the writer listened
-// counts only until it writes: who writes before the channel is open can miss an acknowledgement of that.
+// AllAcknowledged says, to a writer, whether all healthy readers have acknowledged their input since its last write; true when there is none.
 func (p Peers) AllAcknowledged() bool {
 	return !p.Any(IsHealthy, OnSide(Reading), func(q *Peer) bool { return !q.Acknowledged })
 }

@@ -325,6 +325,14 @@ func (c *channel) open(ctx actor.Context) {
 		answer(ctx, m.Done, &messages.Opened{})
 	}
 	c.opens = nil
+	c.resume(ctx)
+}
+
+// resume lets go on what waited for the channel to open.
+func (c *channel) resume(ctx actor.Context) {
+	if c.data.ready {
+		c.half.dataReady(ctx)
+	}
 }
 
 func (c *channel) onNotYet(ctx actor.Context, m *messages.NotYet) {

@@ -83,6 +83,7 @@ func (c *channel) onClose(ctx actor.Context, m *messages.Close) {
 		return
 	}
 	c.become(messages.Closing)
+	c.resume(ctx)
 	c.half.intakeStopped(ErrClosed)
 	c.answerAll(ErrClosed)
 	timeout := m.Timeout
@@ -198,6 +199,9 @@ func (c *channel) notAlone() (wait time.Duration, why error) {
 	now := c.now()
 	if name, any := c.peers.open(now); any {
 		return c.cfg.HealthInterval, fmt.Errorf("peer %s is open", name)
+	}
+	if name, wait := c.peers.leaving(now); wait > 0 {
+		return wait, fmt.Errorf("peer %s has just closed, and may look at the streams for the last time", name)
 	}
 	if wait = c.peers.unheard(now); wait > 0 {
 		return wait, fmt.Errorf("peers that are not known yet may be open: they have %s more to be heard", wait.Round(time.Millisecond))

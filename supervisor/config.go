@@ -22,6 +22,7 @@ const (
 	DefaultPoll           = 100
 	DefaultCloseTimeout   = 10 * time.Second
 
+	maxName       = 200 // bytes
 	runRecords    = 256
 	runBytes      = 1 << 20
 	maxPrefetch   = 65535
@@ -119,6 +120,8 @@ func (c *Config) check() error {
 		return fmt.Errorf("config: group index %d is not within a group of %d", c.GroupIndex, max(1, c.GroupSize))
 	case c.GroupIndex > 0 && c.Group == "":
 		return fmt.Errorf("config: group index %d without a group name", c.GroupIndex)
+	case len(c.Group) > maxName:
+		return fmt.Errorf("config: the group name has %d bytes, %d are allowed", len(c.Group), maxName)
 	case c.Expected < 0:
 		return fmt.Errorf("config: %d expected peers: it must not be negative", c.Expected)
 	case c.Silent && c.NoStatus:
@@ -145,8 +148,8 @@ func checkName(what, name string) error {
 	switch {
 	case name == "":
 		return fmt.Errorf("config: the %s is empty", what)
-	case len(name) > 200:
-		return fmt.Errorf("config: the %s has %d bytes, 200 are allowed", what, len(name))
+	case len(name) > maxName:
+		return fmt.Errorf("config: the %s has %d bytes, %d are allowed", what, len(name), maxName)
 	case strings.Contains(name, "@"):
 		return fmt.Errorf("config: the %s %s contains '@', which separates channel and endpoint in unique names", what, strconv.Quote(name))
 	}

@@ -223,3 +223,20 @@ func TestDeletingAQueueWithRecordsIsTold(t *testing.T) {
 		}
 	}
 }
+
+// A peer that has closed looks at its peers once more: its streams are not deleted under it.
+func TestDeletingLeavesAPeerItsLastLook(t *testing.T) {
+	b, writer, reader := both(t)
+	b.world.RunFor(10 * time.Second) // everybody was heard
+	if m := await(b, writer.close(time.Second), time.Second); m.Err != nil {
+		t.Fatal(m.Err)
+	}
+	b.until("the reader knows", time.Second, func() bool { return reader.snapshot().Peers.All[0].State == messages.StatusClosed })
+	began := b.world.Now()
+	if m := await(b, reader.close(5*time.Second, deletes), 5*time.Second); m.Err != nil {
+		t.Fatal(m.Err)
+	}
+	if took := b.world.Now() - began; took < 400*time.Millisecond || took > time.Second {
+		t.Errorf("deleted %s after the peer had closed, want half a second", took)
+	}
+}

@@ -127,7 +127,7 @@ func TestReasonsWhyPeersAreWaitedFor(t *testing.T) {
 
 // Each status is told once, whether it comes by the history, live or both ways.
 func TestEachStatusIsToldOnce(t *testing.T) {
-	for seed := range uint64(100) {
+	for seed := range uint64(40) {
 		b := seeded(t, seed)
 		writer := b.writer(func(c *supervisor.Config) { c.HealthInterval = 5 * time.Millisecond })
 		writer.opened()

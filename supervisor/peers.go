@@ -20,6 +20,8 @@ const (
 	// suspectAfter is how many health intervals an endpoint must have listened before a peer that is known from history alone
 	// counts as gone, and before it believes that there are no others.
 	suspectAfter = 3
+	// lastLook is how long a peer that has closed still uses the streams: pypz polls once more, for as long as something comes and then 100 ms of silence.
+	lastLook = 500 * time.Millisecond
 	// describeMost is how many peers an error describes.
 	describeMost = 8
 )
@@ -175,11 +177,10 @@ func (q *peer) next(s *messages.Status) {
 		}
 	}
 	switch {
-	case !s.Kind.IsState():
-		if q.State == "" {
+	case !s.Kind.IsState() || s.Timestamp < q.Changed:
+		if q.State == "" { // a state that is dropped sets it back, so the next of its time is accepted
 			q.Changed = s.Timestamp
 		}
-	case s.Timestamp < q.Changed:
 	case q.State == messages.StatusError && s.Kind != messages.StatusOpened && s.Kind != messages.StatusStarted:
 	case q.State != s.Kind:
 		q.State, q.Changed = s.Kind, s.Timestamp
@@ -282,6 +283,17 @@ func (p *peers) open(now time.Time) (name string, any bool) {
 		}
 	}
 	return "", false
+}
+
+// leaving names a peer that has just said that it closes, if there is one, and says how much longer it has for its last look at its peers (wire contract, "Life of a channel").
+func (p *peers) leaving(now time.Time) (name string, wait time.Duration) {
+	for i := range p.all {
+		q := &p.all[i]
+		if left := lastLook - now.Sub(q.LastSeen); q.State == messages.StatusClosed && q.Heard && left > wait {
+			name, wait = q.Name, left
+		}
+	}
+	return name, wait
 }
 
 // unheard is how much longer the endpoint must listen until whoever is there has been heard.

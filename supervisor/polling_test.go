@@ -68,18 +68,22 @@ func TestTimeoutEndsItsOwnDemand(t *testing.T) {
 func TestRecordsAroundTheTimeout(t *testing.T) {
 	const records = 20
 	empty := 0
-	for seed := range uint64(100) {
+	for seed := range uint64(50) {
 		b := seeded(t, seed)
 		writer, reader := b.both(noStatus, polls(time.Millisecond))
 		next := 0
 		var demand func()
 		demand = func() { // the next one at once, as a polling user does
+			asked := b.world.Now()
 			reader.send(&messages.Demand{Max: 3, Done: func(m *messages.Batch) {
 				if m.Err != nil {
 					return // closed
 				}
 				if len(m.Records) == 0 {
 					empty++
+					if took := b.world.Now() - asked; took < time.Millisecond {
+						t.Errorf("seed %d: a demand was given up after %s", seed, took)
+					}
 				}
 				for _, r := range m.Records {
 					if string(r.Body) != fmt.Sprint(next) {

@@ -285,7 +285,7 @@ func finishes(b *bed, reader *end) (done func() bool) {
 
 // A writer that writes its last record and closes between two questions: who is told that it has finished has read the record.
 func TestFinishedMeansThatNoRecordIsLeft(t *testing.T) {
-	for seed := range uint64(200) {
+	for seed := range uint64(100) {
 		b := seeded(t, seed)
 		writer, reader := b.both(expects(1), polls(10*time.Millisecond))
 		done := finishes(b, reader)
@@ -318,7 +318,7 @@ func TestFinishedOverAnIncidentMeansThatNoRecordIsLeft(t *testing.T) {
 			b.Errorf("it has finished with %d records, and 1 was written", n)
 		}
 	}
-	for seed := range uint64(200) {
+	for seed := range uint64(120) {
 		b := seeded(t, seed)
 		check(b, lastRecord(b))
 	}

@@ -76,9 +76,9 @@ func TestSilentReaderReadsNothing(t *testing.T) {
 	if m := await(b, in.acknowledgeInput(), time.Second); m.Err != supervisor.ErrSilent {
 		t.Errorf("%+v", m)
 	}
-	for are, count := range map[messages.PeersAre]int{messages.PeersAlive: 1, messages.PeersSeen: 1, messages.PeersFinished: 0} {
+	for _, are := range []messages.PeersAre{messages.PeersAlive, messages.PeersSeen, messages.PeersFinished} {
 		a, done := take[messages.Opened](b)
-		in.send(&messages.AwaitPeers{Count: count, Are: are, Done: done})
+		in.send(&messages.AwaitPeers{Count: 1, Are: are, Done: done})
 		if are == messages.PeersFinished {
 			await(b, writer.close(time.Second), time.Second)
 		}

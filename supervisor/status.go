@@ -131,14 +131,22 @@ func (c *channel) checkAwaits(newcomer *messages.AwaitPeers) {
 			return true
 		}
 		if m.NotYet != nil && (newcomer == nil || newcomer == m) {
-			m.NotYet(fmt.Errorf("%d of %d %ss %s (%s)", count, m.Count, c.otherSide, are[m.Are], c.peers.describe(now)))
+			m.NotYet(fmt.Errorf("%d of %d %ss %s (%s)", count, m.Count, c.otherSide, what(m.Are), c.peers.describe(now)))
 		}
 		return false
 	})
 }
 
-// are says what peers are waited for to be.
-var are = [...]string{messages.PeersAlive: "are there", messages.PeersSeen: "were seen", messages.PeersFinished: "have finished"}
+// what says what peers are waited for to be.
+func what(are messages.PeersAre) string {
+	switch are {
+	case messages.PeersSeen:
+		return "were seen"
+	case messages.PeersFinished:
+		return "have finished"
+	}
+	return "are there"
+}
 
 // forgetAwaits forgets those for which nobody waits any more.
 func (c *channel) forgetAwaits() {

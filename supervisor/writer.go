@@ -109,8 +109,11 @@ func (w *Writer) admit(ctx actor.Context, m *messages.Write) {
 	}
 }
 
-// pump sends the producer what the window allows.
+// pump sends the producer what the window allows. Nothing is sent before the channel is open: peers hear of the writer first, and it hears what they say to its records.
 func (w *Writer) pump(ctx actor.Context) {
+	if !w.ready && w.state != messages.Closing {
+		return
+	}
 	for w.data.ready && w.paused == nil && w.account.open > w.account.inFlight {
 		batch, any := w.account.take()
 		if !any {
