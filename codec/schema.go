@@ -2,6 +2,7 @@ package codec
 
 import (
 	"encoding/json"
+	"errors"
 	"strings"
 
 	"github.com/hamba/avro/v2"
@@ -86,7 +87,7 @@ func parse(text string, lim Limits) (*schema, *Error) {
 	parsed, err := parseAvro(text)
 	if err != nil {
 		e := schemaError("not an Avro schema")
-		e.Cause = err
+		e.Cause = brief(err)
 		return nil, e
 	}
 	c := &compiler{named: map[string]*node{}}
@@ -105,6 +106,15 @@ func parse(text string, lim Limits) (*schema, *Error) {
 		}
 	}
 	return &schema{avro: parsed, root: root, inexact: c.inexact}, nil
+}
+
+// brief cuts an error of the library's that holds all of a long schema.
+func brief(err error) error {
+	const most = 300
+	if text := err.Error(); len(text) > most {
+		return errors.New(strings.ToValidUTF8(text[:most], "") + "…")
+	}
+	return err
 }
 
 // parseAvro has the library parse a schema. It panics on a record with a default for a field of its own type.

@@ -3,24 +3,10 @@ package main
 import (
 	"bufio"
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"io"
 )
-
-// A call of "demo write" is so many lines at most, and about so many bytes.
-const (
-	callLines = 1000
-	callBytes = 4 << 20
-)
-
-// lineCall is the lines of one call.
-type lineCall struct {
-	lines   [][]byte // without their newlines
-	numbers []int    // of the lines in the input, from 1
-	err     error    // the input's, in a last call without lines
-}
 
 // splitter cuts an input into calls.
 type splitter struct {
@@ -32,35 +18,11 @@ type splitter struct {
 	line      int // lines read so far
 }
 
-// run hands over calls until the input or the context ends, and closes out.
-func (s *splitter) run(ctx context.Context, out chan<- lineCall) {
-	defer close(out)
-	for {
-		call, err := s.next()
-		if len(call.lines) > 0 && !hand(ctx, out, call) {
-			return
-		}
-		if err != nil {
-			if !errors.Is(err, io.EOF) {
-				hand(ctx, out, lineCall{err: err})
-			}
-			return
-		}
-	}
-}
+func (s *splitter) unit() string { return "line" }
 
-func hand(ctx context.Context, out chan<- lineCall, call lineCall) bool {
-	select {
-	case out <- call:
-		return true
-	case <-ctx.Done():
-		return false
-	}
-}
-
-func (s *splitter) next() (call lineCall, err error) {
-	for size := 0; len(call.lines) < callLines && size < callBytes; {
-		if s.eager && len(call.lines) > 0 && !s.lineIsThere() {
+func (s *splitter) next() (call inputCall, err error) {
+	for size := 0; len(call.records) < callRecords && size < callBytes; {
+		if s.eager && len(call.records) > 0 && !s.lineIsThere() {
 			break
 		}
 		line, err := s.read()
@@ -70,8 +32,7 @@ func (s *splitter) next() (call lineCall, err error) {
 		if s.skipBlank && len(bytes.TrimSpace(line)) == 0 {
 			continue
 		}
-		call.lines = append(call.lines, line)
-		call.numbers = append(call.numbers, s.line)
+		call.add(line, s.line)
 		size += len(line)
 	}
 	return call, nil

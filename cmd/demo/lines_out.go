@@ -2,94 +2,31 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"strings"
-	"syscall"
-	"time"
 	"unicode"
 	"unicode/utf8"
-
-	"github.com/d2e2d648/weir"
 )
 
-// lineReader writes a channel's records as lines.
-type lineReader[T any] struct {
-	r     *weir.Reader[T]
-	out   io.Writer
-	line  func(dst []byte, value T) []byte
-	count int // stop after so many; 0: never
-	idle  time.Duration
-
-	committed  int
-	again      int // written, but their session failed before they were committed
-	outputGone bool
-	buffer     []byte
+// lineSink writes records as lines.
+type lineSink[T any] struct {
+	out    io.Writer
+	line   func(dst []byte, value T) []byte
+	buffer []byte
 }
 
-// copy goes on until soft ends, or what was asked for is done. What it has written it commits, unless hard ends.
-func (l *lineReader[T]) copy(soft, hard context.Context) error {
-	for soft.Err() == nil && (l.count == 0 || l.committed < l.count) {
-		batch, err := l.next(soft)
-		if batch == nil {
-			return err
-		}
-		if err := l.write(batch.Values); err != nil {
-			return err
-		}
-		if l.outputGone {
-			return nil
-		}
-		switch err := batch.Commit(hard); {
-		case err == nil:
-			l.committed += len(batch.Values)
-		case errors.Is(err, weir.ErrRedelivered):
-			l.again += len(batch.Values)
-		default:
-			return fmt.Errorf("commit: %w", err)
-		}
-	}
-	return nil
-}
+func (*lineSink[T]) begin() error { return nil }
 
-// next gives the next batch; none when reading is over, with or without an error.
-func (l *lineReader[T]) next(soft context.Context) (*weir.Batch[T], error) {
-	ctx, cancel := soft, func() {}
-	if l.idle > 0 {
-		ctx, cancel = context.WithTimeout(soft, l.idle)
-	}
-	defer cancel()
-	batch, err := l.r.Read(ctx)
-	var record *weir.RecordError
-	switch {
-	case err == nil:
-		return batch, nil
-	case ctx.Err() != nil && errors.Is(err, ctx.Err()):
-		return nil, nil
-	case errors.As(err, &record):
-		return nil, fmt.Errorf("a record cannot be read: %s; it and those after it stay in the queue (is the schema the writer's? --undecodable says what else can be done)", plain(record.Err))
-	}
-	return nil, err
-}
-
-// write writes a batch's lines at once.
-func (l *lineReader[T]) write(values []T) error {
-	l.buffer = l.buffer[:0]
+// write writes lines at once.
+func (s *lineSink[T]) write(values []T) error {
+	s.buffer = s.buffer[:0]
 	for _, value := range values {
-		l.buffer = append(l.line(l.buffer, value), '\n')
+		s.buffer = append(s.line(s.buffer, value), '\n')
 	}
-	_, err := l.out.Write(l.buffer)
-	if errors.Is(err, syscall.EPIPE) || errors.Is(err, io.ErrClosedPipe) {
-		l.outputGone = true
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("write to standard output: %w", err)
-	}
-	return nil
+	_, err := s.out.Write(s.buffer)
+	return err
 }
 
 // textLine gives a record as it is; on a terminal without what would control it.

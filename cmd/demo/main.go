@@ -1,5 +1,5 @@
 // Command demo shows what weir's channels do, and is of use by hand: it runs writers and readers while their actors crash and reports what became of every record;
-// it writes lines of text or JSON to a channel, and reads them from one.
+// it writes lines of text or JSON, or Avro container files, to a channel, reads them from one, and shows a channel's peers.
 //
 // Exit status: 0 fine, 1 failed or records lost, 2 wrong usage.
 package main
@@ -23,20 +23,22 @@ const (
 // commands is the command line. One file a command.
 type commands struct {
 	Run   runCmd   `cmd:"" help:"Run writers and readers in this process, crash their actors if asked to, and report what became of every record."`
-	Write writeCmd `cmd:"" help:"Write lines of text or JSON from a file or standard input to a channel."`
-	Read  readCmd  `cmd:"" help:"Read records from a channel to standard output, a line each."`
+	Write writeCmd `cmd:"" help:"Write lines of text or JSON, or the records of an Avro container file, from a file or standard input to a channel."`
+	Read  readCmd  `cmd:"" help:"Read records from a channel to standard output, a line each or as an Avro container file."`
 }
 
 const overview = `weir: supervised channels over RabbitMQ.
 
 A channel carries records from writers to readers. Every moving part of it is an actor of its own: one that fails is replaced, and nothing that was confirmed is lost.
-"demo run" shows it and needs no broker. "demo write" and "demo read" are the two ends of a channel on a RabbitMQ broker.
+"demo run" shows it and needs no broker. "demo write" and "demo read" are the two ends of a channel on a RabbitMQ broker, and
+"demo sniff" shows who is there.
 
   demo run --crash data-consumer=panic@200ms
 
   export WEIR_URL=amqp://localhost
   demo write orders --schema order.avsc --create < orders.ndjson
   demo read orders --schema order.avsc --idle 5s > copy.ndjson
+  demo sniff orders
 
 Exit status: 0 fine, 1 failed or records lost, 2 wrong usage.`
 

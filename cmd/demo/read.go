@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -8,15 +9,17 @@ import (
 	"time"
 
 	"github.com/d2e2d648/weir"
-	"github.com/d2e2d648/weir/codec"
+	"github.com/d2e2d648/weir/codec/ocf"
 )
 
 // readCmd is "demo read": the records of a channel to standard output.
 type readCmd struct {
 	brokerFlags
-	Channel string `arg:"" help:"The channel's name."`
-	Schema  string `type:"existingfile" placeholder:"FILE" help:"The Avro schema of the records: each is written as a line of JSON. Without it, records are written as the text or bytes that they are."`
-	JSON    bool   `name:"json" help:"Write text records as JSON strings, so that newlines in them are kept apart from those between them."`
+	Channel  string `arg:"" help:"The channel's name."`
+	Schema   string `type:"existingfile" placeholder:"FILE" help:"The Avro schema of the records: each is written as a line of JSON. Without it, records are written as the text or bytes that they are."`
+	JSON     bool   `name:"json" help:"Write text records as JSON strings, so that newlines in them are kept apart from those between them."`
+	Format   string `enum:"lines,avro" default:"lines" placeholder:"FORMAT" help:"lines: a line each, as --schema and --json say. avro: one Avro object container file with the schema of --schema. Default lines."`
+	Compress string `enum:"null,deflate," default:"" placeholder:"CODEC" help:"The codec of a container file: null, deflate. Default null, which is none."`
 
 	Name        string        `placeholder:"NAME" help:"This reader's name, as its peers see it. Default a random one."`
 	Count       int           `placeholder:"N" help:"Stop after N records; the others stay in the queue."`
@@ -28,9 +31,11 @@ type readCmd struct {
 
 // Help implements kong.HelpProvider.
 func (*readCmd) Help() string {
-	return `Makes the channel if it is not there. A record is committed, which takes it out of the queue, when its line was written; so nothing is lost when it is ended at any time, and at worst a line comes twice.
+	return `Makes the channel if it is not there. A record is committed, which takes it out of the queue, when it was written; so nothing is lost when it is ended at any time, and at worst a record comes twice.
 
 Each record is followed by a newline. Bytes are piped as they are, newlines within a record too (see --json); on a terminal, control characters are shown as escapes.
+
+A container file holds the records' Avro encodings unchanged, in blocks of up to 64 KiB (or of one record), and is complete whenever it ends. It does not go to a terminal; and not behind another one (>>), since a file has one header.
 
 It reads until Ctrl-C or SIGTERM, unless --count or --idle end it. Exit status 0 then; also when the reader of its output goes away.
 
@@ -38,6 +43,7 @@ Examples:
 
   demo read orders --broker amqp://localhost --idle 5s > words.txt
   demo read orders --schema order.avsc --count 10
+  demo read orders --schema order.avsc --format avro --compress deflate --idle 5s > orders.avro
   demo read orders --idle 1s --delete > /dev/null`
 }
 
@@ -46,7 +52,13 @@ func (cmd *readCmd) Validate() error {
 	if err := cmd.refuseEmbedded(); err != nil {
 		return err
 	}
-	switch {
+	switch avro := cmd.Format == formatAvro; {
+	case avro && cmd.Schema == "":
+		return errors.New("--format avro makes a container file, which begins with its records' schema: name it with --schema")
+	case avro && cmd.JSON:
+		return errors.New("--json is for text, --format avro for Avro: leave one of them out")
+	case !avro && cmd.Compress != "":
+		return errors.New("--compress is for the container files of --format avro")
 	case cmd.Count < 0 || cmd.Idle < 0:
 		return errors.New("--count and --idle must not be negative")
 	case cmd.Timeout <= 0:
@@ -57,7 +69,7 @@ func (cmd *readCmd) Validate() error {
 
 // Run is the command.
 func (cmd *readCmd) Run(c *console, stop *stopper) error {
-	avro, err := loadSchema(cmd.Schema)
+	read, err := cmd.prepare(c)
 	if err != nil {
 		return err
 	}
@@ -66,18 +78,40 @@ func (cmd *readCmd) Run(c *console, stop *stopper) error {
 		return err
 	}
 	defer func() { _ = rt.Close(stop.hard) }()
-	return cmd.read(c, stop, rt, avro)
+	return read(c, stop, rt)
 }
 
-// read reads with the format that was asked for.
-func (cmd *readCmd) read(c *console, stop *stopper, rt *weir.Runtime, avro *codec.AvroJSON) error {
-	switch {
-	case avro != nil:
-		return readLines(c, stop, cmd, rt, weir.Custom[json.RawMessage](avro), jsonLine(c.outIsTTY))
-	case cmd.JSON:
-		return readLines(c, stop, cmd, rt, weir.Text(), stringLine(c.outIsTTY))
+// prepare makes the job for the format that was asked for.
+func (cmd *readCmd) prepare(c *console) (job, error) {
+	if cmd.Format == formatAvro {
+		return cmd.prepareContainer(c)
 	}
-	return readLines(c, stop, cmd, rt, weir.Raw(), textLine(c.outIsTTY))
+	avro, err := loadSchema(cmd.Schema)
+	switch {
+	case err != nil:
+		return nil, err
+	case avro != nil:
+		return readLines(cmd, c, weir.Custom[json.RawMessage](avro), jsonLine(c.outIsTTY)), nil
+	case cmd.JSON:
+		return readLines(cmd, c, weir.Text(), stringLine(c.outIsTTY)), nil
+	}
+	return readLines(cmd, c, weir.Raw(), textLine(c.outIsTTY)), nil
+}
+
+func (cmd *readCmd) prepareContainer(c *console) (job, error) {
+	if c.outIsTTY {
+		return nil, usage("a container file is binary, and standard output is a terminal: send it to a file, as in demo read %s … > FILE, or leave out --format avro to see lines of JSON", cmd.Channel)
+	}
+	schema, err := loadBinarySchema(cmd.Schema)
+	if err != nil {
+		return nil, err
+	}
+	compress := cmp.Or(cmd.Compress, ocf.Null)
+	return readJob(cmd, weir.Custom(schema), &containerSink{out: c.out, schema: schema, compress: compress}, readPoll), nil
+}
+
+func readLines[T any](cmd *readCmd, c *console, format weir.Format[T], line func([]byte, T) []byte) job {
+	return readJob(cmd, format, &lineSink[T]{out: c.out, line: line}, 0)
 }
 
 const (
@@ -103,22 +137,27 @@ func (cmd *readCmd) options() []weir.Option {
 	return append(opts, weir.OnUndecodable(weir.FailRead))
 }
 
-// readLines opens the channel, writes its records as lines, and closes it.
-func readLines[T any](c *console, stop *stopper, cmd *readCmd, rt *weir.Runtime, format weir.Format[T], line func([]byte, T) []byte) error {
-	opening, cancel := context.WithTimeout(stop.soft, cmd.Timeout)
-	defer cancel()
-	r, err := weir.OpenReader(opening, rt, cmd.Channel, format, cmd.options()...)
-	if err != nil {
-		return err
+// readJob opens the channel, writes its records to the sink, closes the reader, and says what became of them.
+func readJob[T any](cmd *readCmd, format weir.Format[T], out sink[T], gather int) job {
+	return func(c *console, stop *stopper, rt *weir.Runtime) error {
+		opening, cancel := context.WithTimeout(stop.soft, cmd.Timeout)
+		defer cancel()
+		r, err := weir.OpenReader(opening, rt, cmd.Channel, format, cmd.options()...)
+		if err != nil {
+			return err
+		}
+		return readOut(c, stop, cmd, &recordReader[T]{r: r, out: out, count: cmd.Count, idle: cmd.Idle, gather: gather})
 	}
-	l := &lineReader[T]{r: r, out: c.out, line: line, count: cmd.Count, idle: cmd.Idle}
+}
+
+func readOut[T any](c *console, stop *stopper, cmd *readCmd, l *recordReader[T]) (err error) {
 	failed := l.copy(stop.soft, stop.hard)
 	closing, cancel := context.WithTimeout(stop.hard, closeWithin)
 	defer cancel()
 	if cmd.Delete {
-		err = r.CloseAndDelete(closing, false)
+		err = l.r.CloseAndDelete(closing, false)
 	} else {
-		err = r.Close(closing)
+		err = l.r.Close(closing)
 	}
 	text := fmt.Sprintf("%s records were written and committed", number(l.committed))
 	if l.again > 0 {

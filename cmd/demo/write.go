@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/d2e2d648/weir"
@@ -15,13 +16,13 @@ import (
 	"github.com/d2e2d648/weir/codec"
 )
 
-// writeCmd is "demo write": the lines of a file or of standard input to a channel.
+// writeCmd is "demo write": the lines or records of a file or of standard input to a channel.
 type writeCmd struct {
 	brokerFlags
 	Channel string `arg:"" help:"The channel's name."`
-	Input   string `type:"existingfile" placeholder:"FILE" help:"Read the lines of this file. Default: standard input."`
-	Format  string `enum:"ndjson,text," default:"" placeholder:"FORMAT" help:"ndjson: each line is a JSON value, blank lines are skipped; with --schema it is sent as Avro, without as text. text: each line is a record as it is, an empty one too. Default: ndjson with --schema, text without."`
-	Schema  string `type:"existingfile" placeholder:"FILE" help:"The Avro schema of the records."`
+	Input   string `type:"existingfile" placeholder:"FILE" help:"Read this file. Default: standard input."`
+	Format  string `enum:"ndjson,text,avro," default:"" placeholder:"FORMAT" help:"ndjson: each line is a JSON value, blank lines are skipped; with --schema it is sent as Avro, without as text. text: each line is a record as it is, an empty one too. avro: an Avro object container file. Default: avro for an --input whose name ends in .avro, else ndjson with --schema, text without."`
+	Schema  string `type:"existingfile" placeholder:"FILE" help:"The Avro schema of the records. A container file has its own: then this one must be the same, in its canonical form."`
 
 	Name        string        `placeholder:"NAME" help:"This writer's name, as its peers see it. Default a random one."`
 	Create      bool          `help:"Declare the channel's exchange and queues if they are not there; otherwise wait until a reader has."`
@@ -33,12 +34,15 @@ type writeCmd struct {
 func (*writeCmd) Help() string {
 	return `Lines go out in calls of up to 1,000 (or what there is, when the input is a pipe or a terminal), several under way at once. Each call goes whole or not at all: at the first record that does not fit, writing stops, the line is named, all earlier calls are confirmed and nothing of the bad one's call is sent.
 
+A container file (codec null, deflate, snappy or zstandard) is taken apart, and each record is sent as the Avro encoding that it has in the file, unchanged. If the file is damaged, all records before the damage are sent and confirmed, and the first that was not is named. A block that is cut off, or cannot be decompressed, counts as damaged from its first record on.
+
 Ctrl-C stops reading, waits for what was sent, and says what became of it. Exit status 1 when not all of the input was confirmed.
 
 Examples:
 
   demo write orders --broker amqp://localhost --create < words.txt
   demo write orders --input orders.ndjson --schema order.avsc --wait-readers 1
+  demo write orders --input orders.avro
   tail -f app.log | demo write logs --name tail`
 }
 
@@ -65,7 +69,7 @@ func (cmd *writeCmd) Run(c *console, stop *stopper) error {
 		return err
 	}
 	defer func() { _ = in.Close() }()
-	avro, err := loadSchema(cmd.Schema)
+	write, err := cmd.prepare(stop.soft, in, eager)
 	if err != nil {
 		return err
 	}
@@ -74,21 +78,38 @@ func (cmd *writeCmd) Run(c *console, stop *stopper) error {
 		return err
 	}
 	defer func() { _ = rt.Close(stop.hard) }()
-	return cmd.write(c, stop, rt, in, eager, avro)
+	return write(c, stop, rt)
 }
 
-// write writes with the format that was asked for.
-func (cmd *writeCmd) write(c *console, stop *stopper, rt *weir.Runtime, in io.Reader, eager bool, avro *codec.AvroJSON) error {
+const formatAvro = "avro"
+
+// prepare makes the job for the format that was asked for.
+func (cmd *writeCmd) prepare(ctx context.Context, in io.Reader, eager bool) (job, error) {
+	if cmd.Format == formatAvro || cmd.Format == "" && strings.HasSuffix(cmd.Input, ".avro") {
+		return cmd.prepareContainer(ctx, in, eager)
+	}
+	avro, err := loadSchema(cmd.Schema)
+	if err != nil {
+		return nil, err
+	}
 	split := &splitter{in: bufio.NewReaderSize(in, 1<<18), eager: eager, skipBlank: avro != nil || cmd.Format == "ndjson"}
 	if avro != nil {
-		return writeLines(c, stop, cmd, rt, split, weir.Custom[json.RawMessage](avro), func(line []byte) (json.RawMessage, error) { return line, nil })
+		return writeJob(cmd, split, weir.Custom[json.RawMessage](avro), func(line []byte) (json.RawMessage, error) { return line, nil }), nil
 	}
-	return writeLines(c, stop, cmd, rt, split, weir.Text(), func(line []byte) (string, error) {
+	return writeJob(cmd, split, weir.Text(), func(line []byte) (string, error) {
 		if cmd.Format == "ndjson" && !json.Valid(line) {
 			return "", errors.New("no JSON value")
 		}
 		return string(line), nil
-	})
+	}), nil
+}
+
+// inputName is what messages call the input.
+func (cmd *writeCmd) inputName() string {
+	if cmd.Input == "" {
+		return "standard input"
+	}
+	return cmd.Input
 }
 
 // input opens the input. Lines of a file need not be sent before a call is full.
@@ -124,7 +145,7 @@ func loadSchema(file string) (*codec.AvroJSON, error) {
 }
 
 func (cmd *writeCmd) options() []weir.Option {
-	opts := []weir.Option{weir.Window(8*callLines, 16<<20)} // several calls under way
+	opts := []weir.Option{weir.Window(8*callRecords, 16<<20)} // several calls under way
 	if cmd.Name != "" {
 		opts = append(opts, weir.Name(cmd.Name))
 	}

@@ -39,12 +39,11 @@ func embedded(t *testing.T) *weir.Runtime {
 func writeOn(t *testing.T, rt *weir.Runtime, stop *stopper, in io.Reader, args ...string) (said string, err error) {
 	t.Helper()
 	cmd := &parseInto(t, append([]string{"write", "c", "--broker", "amqp://nobody", "--create"}, args...)...).Write
-	avro, err := loadSchema(cmd.Schema)
-	if err != nil {
-		t.Fatal(err)
-	}
 	console, _, text := captured("")
-	err = cmd.write(console, stop, rt, in, false, avro)
+	write, err := cmd.prepare(stop.soft, in, false)
+	if err == nil {
+		err = write(console, stop, rt)
+	}
 	return text.String(), err
 }
 
@@ -52,13 +51,12 @@ func writeOn(t *testing.T, rt *weir.Runtime, stop *stopper, in io.Reader, args .
 func readOn(t *testing.T, rt *weir.Runtime, stop *stopper, out io.Writer, args ...string) (said string, err error) {
 	t.Helper()
 	cmd := &parseInto(t, append([]string{"read", "c", "--broker", "amqp://nobody"}, args...)...).Read
-	avro, err := loadSchema(cmd.Schema)
-	if err != nil {
-		t.Fatal(err)
-	}
 	console, _, text := captured("")
 	console.out = out
-	err = cmd.read(console, stop, rt, avro)
+	read, err := cmd.prepare(console)
+	if err == nil {
+		err = read(console, stop, rt)
+	}
 	return text.String(), err
 }
 

@@ -10,16 +10,17 @@ import (
 	"github.com/d2e2d648/weir/codec"
 )
 
-// lineWriter writes lines and keeps account of them.
-type lineWriter[T any] struct {
+// recordWriter writes the records of an input and keeps account of them.
+type recordWriter[T any] struct {
 	w     *weir.Writer[T]
-	value func(line []byte) (T, error)
+	value func(record []byte) (T, error)
+	unit  string // what the input is counted in
 	tell  func(confirmed int)
 
 	pending                     []pendingCall // in their order
 	confirmed, unknown, notSent int
-	lastSent                    int  // line
-	unsentFrom                  int  // the first line that was not sent; 0: none
+	lastSent                    int  // its number
+	unsentFrom                  int  // the first that was not sent; 0: none
 	finished                    bool // the input came to its end
 	failure                     error
 }
@@ -29,28 +30,36 @@ type pendingCall struct {
 	numbers []int
 }
 
-// writeLines writes the input's lines, closes the writer, and says what became of them.
-func writeLines[T any](c *console, stop *stopper, cmd *writeCmd, rt *weir.Runtime, split *splitter, format weir.Format[T], value func([]byte) (T, error)) error {
-	w, err := openWriter(stop.soft, cmd, rt, format)
-	if err != nil {
-		return err
+// job is a command that has looked at its flags and files, and now only needs a broker.
+type job func(c *console, stop *stopper, rt *weir.Runtime) error
+
+// writeJob writes what the cutter gives, closes the writer, and says what became of it.
+func writeJob[T any](cmd *writeCmd, from cutter, format weir.Format[T], value func([]byte) (T, error)) job {
+	return func(c *console, stop *stopper, rt *weir.Runtime) error {
+		w, err := openWriter(stop.soft, cmd, rt, format)
+		if err != nil {
+			return err
+		}
+		return writeInput(c, stop, from, &recordWriter[T]{w: w, value: value, unit: from.unit(), tell: teller(c)})
 	}
+}
+
+func writeInput[T any](c *console, stop *stopper, from cutter, l *recordWriter[T]) error {
 	reading, enough := context.WithCancel(stop.soft)
 	defer enough()
-	calls := make(chan lineCall)
-	go split.run(reading, calls)
+	calls := make(chan inputCall)
+	go feed(reading, from, calls)
 
-	l := &lineWriter[T]{w: w, value: value, tell: teller(c)}
 	l.send(stop.soft, calls)
 	closing, cancel := context.WithTimeout(stop.hard, closeWithin)
 	defer cancel()
-	closed := w.Close(closing) // it waits for confirms, and answers every call
+	closed := l.w.Close(closing) // it waits for confirms, and answers every call
 	l.collect(stop.hard, true)
 	return l.summary(c, closed)
 }
 
-// send sends calls until the input ends, a line is bad, the channel fails or the context ends. At the end of the input it waits for all confirms, as long as that takes.
-func (l *lineWriter[T]) send(ctx context.Context, calls <-chan lineCall) {
+// send sends calls until the input ends, a record is bad, the channel fails or the context ends. At the end of the input it waits for all confirms, as long as that takes.
+func (l *recordWriter[T]) send(ctx context.Context, calls <-chan inputCall) {
 	for l.failure == nil {
 		select {
 		case call, more := <-calls:
@@ -68,15 +77,15 @@ func (l *lineWriter[T]) send(ctx context.Context, calls <-chan lineCall) {
 	l.collect(ctx, true) // what was sent before the failure
 }
 
-func (l *lineWriter[T]) sendCall(ctx context.Context, call lineCall) {
+func (l *recordWriter[T]) sendCall(ctx context.Context, call inputCall) {
 	if call.err != nil {
 		l.failure = call.err
 		return
 	}
-	values := make([]T, len(call.lines))
-	for i, line := range call.lines {
+	values := make([]T, len(call.records))
+	for i, record := range call.records {
 		var err error
-		if values[i], err = l.value(line); err != nil {
+		if values[i], err = l.value(record); err != nil {
 			l.bad(call, i, err)
 			return
 		}
@@ -95,9 +104,9 @@ func (l *lineWriter[T]) sendCall(ctx context.Context, call lineCall) {
 }
 
 // bad notes the first record that does not fit. Nothing of its call is sent.
-func (l *lineWriter[T]) bad(call lineCall, i int, err error) {
+func (l *recordWriter[T]) bad(call inputCall, i int, err error) {
 	l.unsentFrom = call.numbers[0]
-	l.failure = fmt.Errorf("line %d: %s", call.numbers[i], plain(err))
+	l.failure = fmt.Errorf("%s %d: %s", l.unit, call.numbers[i], plain(err))
 }
 
 // plain says what is wrong with a record without what only a Go programmer needs.
@@ -117,7 +126,7 @@ func plain(err error) string {
 }
 
 // collect takes in the receipts that are settled; with all it waits for every one, until the context ends.
-func (l *lineWriter[T]) collect(ctx context.Context, all bool) {
+func (l *recordWriter[T]) collect(ctx context.Context, all bool) {
 	for len(l.pending) > 0 {
 		call := l.pending[0]
 		if !all {
@@ -139,7 +148,7 @@ func (l *lineWriter[T]) collect(ctx context.Context, all bool) {
 }
 
 // ended notes what became of a call.
-func (l *lineWriter[T]) ended(call pendingCall, err error) {
+func (l *recordWriter[T]) ended(call pendingCall, err error) {
 	if err == nil {
 		l.confirmed += len(call.numbers)
 		return
@@ -163,14 +172,14 @@ func (l *lineWriter[T]) ended(call pendingCall, err error) {
 	l.fail(write.Cause)
 }
 
-func (l *lineWriter[T]) fail(err error) {
+func (l *recordWriter[T]) fail(err error) {
 	if l.failure == nil && !errors.Is(err, context.Canceled) && !errors.Is(err, weir.ErrClosed) { // those are our own doing
 		l.failure = err
 	}
 }
 
-// summary says what became of the lines; an error unless all were confirmed.
-func (l *lineWriter[T]) summary(c *console, closed error) error {
+// summary says what became of the records; an error unless all were confirmed.
+func (l *recordWriter[T]) summary(c *console, closed error) error {
 	for _, call := range l.pending { // cut off
 		l.unknown += len(call.numbers)
 	}
@@ -182,7 +191,7 @@ func (l *lineWriter[T]) summary(c *console, closed error) error {
 		l.unsentFrom = l.lastSent + 1
 	}
 	if l.unsentFrom > 0 {
-		text += fmt.Sprintf(", nothing from line %d on was sent", l.unsentFrom)
+		text += fmt.Sprintf(", nothing from %s %d on was sent", l.unit, l.unsentFrom)
 	}
 	switch {
 	case l.failure != nil:
