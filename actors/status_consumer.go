@@ -2,6 +2,7 @@ package actors
 
 import (
 	"fmt"
+	"sort"
 
 	"github.com/asynkron/protoactor-go/actor"
 
@@ -15,7 +16,8 @@ const (
 )
 
 // StatusConsumer reads the peers' statuses for one incarnation. A first one listens to what is published from now on and only then reads the stream's
-// history, up to the first live message: so nothing falls between the two, and what was replayed is known for it. A later incarnation goes on where the last one
+// history, until it has caught up with what was heard live: so nothing falls between the two, and what was replayed is known for it. Statuses are told in the stream's
+// order: what comes live meanwhile only says that the peer is there, and is told when the history gets to it. A later incarnation goes on where the last one
 // was; what it missed meanwhile is live. Where it finds lower offsets, the stream is another: its history is read, too.
 //
 // From its supervisor it receives Ping; from its sessions the events of a consumer.
@@ -28,10 +30,10 @@ type StatusConsumer struct {
 	next    uint64 // where to go on; 0: a first incarnation
 	live    broker.Consumer
 	history broker.Consumer // nil when it has been read, or need not be
-	// liveFrom is the offset of the first live message, 0 until there was one: history ends before it.
-	liveFrom uint64
-	hasLive  bool
-	// replayedTo is behind the last message that was told as history: what comes live before it was told already.
+	// liveFrom and liveTo are the offsets of the first and last live message, once there was one.
+	liveFrom, liveTo uint64
+	hasLive          bool
+	// replayedTo is behind the last message that the history session told: what comes live before it was told already.
 	replayedTo uint64
 	opened     bool
 	timer      Timer // open deadline of the live session
@@ -97,8 +99,9 @@ func (c *StatusConsumer) heard(ctx actor.Context, m *broker.Delivered) {
 			c.readHistory(ctx)
 		}
 	}
+	c.liveTo = m.Records[len(m.Records)-1].Offset
 	c.live.Ack(m.Last(), true)
-	c.tell(ctx, m.Records, false)
+	c.tell(ctx, m.Records, live)
 }
 
 // replayed takes history. Its session is ended once it has caught up with what was heard live.
@@ -107,42 +110,53 @@ func (c *StatusConsumer) replayed(ctx actor.Context, m *broker.Delivered) {
 		return
 	}
 	c.history.Ack(m.Last(), true)
-	records := m.Records
+	old := len(m.Records)
 	if c.hasLive {
-		for i := range records {
-			if records[i].Offset >= c.liveFrom {
-				records = records[:i]
-				c.history.Abort()
-				c.history = nil
-				break
-			}
-		}
+		old = sort.Search(len(m.Records), func(i int) bool { return m.Records[i].Offset >= c.liveFrom })
 	}
-	if len(records) > 0 {
-		c.replayedTo = records[len(records)-1].Offset + 1
-		c.tell(ctx, records, true)
+	c.replayedTo = m.Records[len(m.Records)-1].Offset + 1
+	if c.hasLive && c.replayedTo > c.liveTo {
+		c.history.Abort()
+		c.history = nil
 	}
+	c.tell(ctx, m.Records[:old], history)
+	c.tell(ctx, m.Records[old:], caughtUp)
 }
 
-func (c *StatusConsumer) tell(ctx actor.Context, records []broker.Record, history bool) {
-	said := &messages.PeersSaid{From: c.From, History: history, Statuses: make([]messages.Status, 0, len(records))}
+// origin is how statuses came.
+type origin int
+
+const (
+	live     origin = iota
+	history         // by the history session, from before the live one
+	caughtUp        // by the history session, and live
+)
+
+func (c *StatusConsumer) tell(ctx actor.Context, records []broker.Record, from origin) {
+	if len(records) == 0 {
+		return
+	}
+	said := &messages.PeersSaid{From: c.From, History: from == history, Statuses: make([]messages.Status, 0, len(records))}
 	now := c.Env.Clock.Now()
 	for i := range records {
 		status, err := messages.DecodeStatus(records[i].Body, now)
 		if err == nil && status.Channel != c.channel {
 			err = fmt.Errorf("%w of this channel, but of %.80q", messages.ErrBadStatus, status.Channel)
 		}
+		again := from == live && (c.history != nil || records[i].Offset < c.replayedTo)
 		if err != nil {
-			said.Bad++
-			said.Why = err
+			if !again {
+				said.Bad++
+				said.Why = err
+			}
 			continue
 		}
 		said.Statuses = append(said.Statuses, status)
-		if !history && records[i].Offset < c.replayedTo {
+		if again {
 			said.Again++
 		}
 	}
-	if !history && c.history == nil { // else a next incarnation would know only a part of the history
+	if from != history && c.history == nil { // else a next incarnation would know only a part of the history
 		said.Next = records[len(records)-1].Offset + 1
 	}
 	ctx.Send(c.Parent, said)

@@ -26,7 +26,7 @@ type (
 		Statuses []Status
 		// History says that they were there before the endpoint listened: they set states, but no peer's health.
 		History bool
-		// Again is how many of them, at the beginning, were told as history before: they only say now that the peer is there.
+		// Again is how many of them, at the beginning, only say that the peer is there: they were told with the history, or will be, in the stream's order.
 		Again int
 		// Next is where to go on in the stream; 0 while history is read.
 		Next uint64

@@ -98,6 +98,7 @@ func TestForceDeletesUnderAnOpenPeer(t *testing.T) {
 	if m := await(b, reader.close(10*time.Second, forced), 10*time.Second); m.Err != nil {
 		t.Error(m.Err)
 	}
+	b.world.RunFor(5 * time.Second)
 	if q := b.world.Broker().Queues(); len(q) != 0 && !slices.Contains(q, "orders") { // a creating writer declares them again
 		t.Errorf("%q", q)
 	}

@@ -126,3 +126,47 @@ func TestStatusConsumerGoesOnWhereTheLastOneWas(t *testing.T) {
 		t.Errorf("%q", states)
 	}
 }
+
+// Statuses are told in the stream's order, though a newcomer listens live first: a health check that comes while it reads a long history says at once that the peer is there, and does not make
+// the peer's Opened, which the history has yet to bring, too old to count.
+func TestStatusesAreToldInTheStreamsOrder(t *testing.T) {
+	b, _, _ := both(t)
+	var bodies []string
+	for i := range 450 {
+		bodies = append(bodies, said(fmt.Sprint("old-", i), messages.StatusStarted, 10))
+	}
+	bodies = append(bodies, said("peer", messages.StatusOpened, 1000), said("gone", messages.StatusStarted, 1000))
+	publish(b, "orders.writer.status", bodies...)
+	b.world.Broker().Delay(300 * time.Millisecond) // history comes slowly, a hundred at a time
+	late := b.reader(named("late"))
+	late.opened()
+	publish(b, "orders.writer.status", said("peer", messages.StatusHealthCheck, 2000), said("gone", messages.StatusClosed, 2000))
+	b.until("they are heard", 5*time.Second, func() bool { return late.snapshot().Peers.Count(messages.Named("peer")) == 1 })
+	if p := late.snapshot().Peers.Where(messages.Named("peer")).All[0]; !p.Heard || p.State != "" {
+		t.Fatalf("%+v: want one that is there, and whose state the history has yet to bring", p)
+	}
+	alive, done := take[messages.Opened](b)
+	late.send(&messages.AwaitPeers{Count: 3, Done: done}) // the writer, and "peer": who has just closed does not count
+	b.world.RunFor(30 * time.Second)
+	if alive.got != nil {
+		t.Errorf("%+v: a peer that was heard to close was taken for alive", alive.got)
+	}
+	for name, state := range map[string]messages.Kind{"peer": messages.StatusOpened, "gone": messages.StatusClosed} {
+		if p := late.snapshot().Peers.Where(messages.Named(name)).All[0]; p.State != state {
+			t.Errorf("%s: %+v", name, p)
+		}
+	}
+	var last int64
+	for _, ev := range seen[*messages.StatusReceived](late) {
+		if ev.Peer.Context != "peer" {
+			continue
+		}
+		if ev.Status.Timestamp <= last {
+			t.Errorf("%d was told behind %d", ev.Status.Timestamp, last)
+		}
+		last = ev.Status.Timestamp
+	}
+	if last != 2000 {
+		t.Errorf("the last status was of %d", last)
+	}
+}

@@ -44,6 +44,8 @@ type peer struct {
 	first        time.Time
 	acknowledged uint64        // peers.writes when it was, plus 1
 	replayed     uint64        // the same, of an acknowledgement that was replayed
+	ahead        messages.Kind // a state that was heard before the history that leads to it
+	aheadAt      int64
 	told         bool          // it was given by apply, in the state
 	as           messages.Kind // that it had then
 }
@@ -65,7 +67,7 @@ type hearing int
 const (
 	live     hearing = iota
 	replayed         // from the stream's history
-	again            // live, and it was replayed before
+	again            // live, and it was told with the history before, or will be
 )
 
 // news is what a status tells.
@@ -93,8 +95,10 @@ func (p *peers) apply(s *messages.Status, side messages.Side, how hearing, now t
 	if how == live && s.Timestamp < q.newest {
 		n.late = milliseconds(q.newest - s.Timestamp)
 	}
-	if how != again || n.appeared {
+	if how != again {
 		q.next(s)
+	} else if s.Kind.IsState() {
+		q.ahead, q.aheadAt = s.Kind, s.Timestamp
 	}
 	if s.Kind == messages.StatusAcknowledged {
 		p.mark(q, how)
@@ -168,9 +172,14 @@ func (p *peers) wrote() { p.writes++ }
 
 // next is the state machine. Changed is when the state last became different. A state is accepted when it is not older than that; Error is left only for Opened and Started.
 func (q *peer) next(s *messages.Status) {
-	q.newest = max(q.newest, s.Timestamp)
+	if q.newest = max(q.newest, s.Timestamp); s.Timestamp >= q.aheadAt {
+		q.ahead = ""
+	}
 	q.Times.Set(s.Kind, s.Timestamp)
-	if s.Kind == messages.StatusHealthCheck {
+	switch s.Kind {
+	case messages.StatusOpened: // a new life counts anew
+		q.Payload, q.Records = nil, 0
+	case messages.StatusHealthCheck:
 		q.Payload = s.Payload
 		if count, ok := recordCount(s.Payload); ok {
 			q.Records = count
@@ -229,16 +238,17 @@ func (p *peers) forget(now time.Time) {
 
 // are counts the peers of the other side that are what somebody waits for, and says whether that would do for any number.
 func (p *peers) are(what messages.PeersAre, now time.Time) (count int, enough bool) {
-	others, enough := p.snapshot(now).Others(), true
-	for i := range others.All {
-		q := &others.All[i]
-		gone := q.State == messages.StatusStopped || q.State == messages.StatusClosed || q.State == messages.StatusError
-		is := false
+	enough = true
+	for i := range p.all {
+		if !p.other(&p.all[i]) {
+			continue
+		}
+		q, is := p.view(&p.all[i], now), false
 		switch what {
 		case messages.PeersAlive: // a peer that has not said a state yet may be at work
-			is = q.Heard && q.Healthy && !gone
+			is = q.Heard && q.Healthy && !over(q.State) && !over(p.all[i].ahead)
 		case messages.PeersSeen:
-			is = q.Healthy && !gone || gone && p.self.Side == messages.Reading
+			is = q.Healthy && !over(q.State) || over(q.State) && p.self.Side == messages.Reading
 		case messages.PeersFinished:
 			is = q.Finished()
 			enough = enough && is
@@ -248,6 +258,16 @@ func (p *peers) are(what messages.PeersAre, now time.Time) (count int, enough bo
 		}
 	}
 	return count, enough
+}
+
+// other says whether a peer is of the other side, outside one's own group.
+func (p *peers) other(q *peer) bool {
+	return q.Side != p.self.Side && (p.self.Group == "" || q.Group != p.self.Group)
+}
+
+// over says whether a state is that of a peer that is not at work any more.
+func over(k messages.Kind) bool {
+	return k == messages.StatusStopped || k == messages.StatusClosed || k == messages.StatusError
 }
 
 // describe says of each peer of the other side what is known of it, for an error; at most a few.

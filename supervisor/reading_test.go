@@ -115,6 +115,7 @@ func TestOrderedReadersAreActiveOneAtATime(t *testing.T) {
 		written, _ := writer.write(fmt.Sprint(i))
 		await(b, written, time.Second)
 	}
+	b.until("all are with the first", time.Second, func() bool { return first.snapshot().Waiting == 4 })
 	idle := second.demand(10)
 	batch := await(b, first.demand(10), time.Second)
 	b.world.RunFor(time.Second)
