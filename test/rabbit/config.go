@@ -43,7 +43,11 @@ func (n *Node) writeFiles() error {
 
 // config is the node's rabbitmq.conf, by lines.
 func (n *Node) config() []string {
-	lines := []string{"listeners.tcp.1 = " + n.Address()}
+	lines := []string{
+		"listeners.tcp.1 = " + n.Address(),
+		// Without it the broker asks the DNS for its host when a client connects, which can take seconds on a machine without one.
+		"cluster_name = weir-test",
+	}
 	if n.options.Stream {
 		lines = append(lines,
 			"stream.listeners.tcp.1 = "+n.StreamAddress(),

@@ -1,0 +1,88 @@
+package rabbitstream
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/d2e2d648/weir/broker"
+	"github.com/d2e2d648/weir/test/rabbit"
+	"github.com/d2e2d648/weir/test/rabbit/rabbittest"
+)
+
+func benchmarkRecords(n, size int) []broker.Record {
+	records := make([]broker.Record, n)
+	for i := range records {
+		records[i].Body = make([]byte, size)
+	}
+	return records
+}
+
+func BenchmarkEncode(b *testing.B) {
+	for _, app := range []string{"", "writer-1"} {
+		b.Run(fmt.Sprintf("app_id=%q", app), func(b *testing.B) {
+			e := encoder{appID: app}
+			records := benchmarkRecords(100, 100)
+			var out []byte
+			b.ReportAllocs()
+			for b.Loop() {
+				out = out[:0]
+				for i := range records {
+					out = e.append(out, uint64(i), &records[i])
+				}
+			}
+			b.SetBytes(int64(len(out)))
+		})
+	}
+}
+
+// BenchmarkBroker is confirmed publishing with 10,000 in flight, and consuming with a prefetch of 10,000, on a node.
+func BenchmarkBroker(b *testing.B) {
+	for _, version := range rabbit.Versions() {
+		for _, entries := range []int{0, 100} {
+			node := rabbittest.Shared(b, version)
+			port := newPort(b, node, nil)
+			b.Run(fmt.Sprintf("%s/%d/publish", version, entries), func(b *testing.B) {
+				name := declare(b, port)
+				benchmarkPublish(b, port, broker.PublisherConfig{RoutingKey: name, Window: 10_000, SubEntries: entries}, b.N)
+			})
+			b.Run(fmt.Sprintf("%s/%d/consume", version, entries), func(b *testing.B) {
+				name := declare(b, port)
+				benchmarkPublish(b, port, broker.PublisherConfig{RoutingKey: name, Window: 10_000, SubEntries: entries}, b.N)
+				b.ResetTimer()
+				benchmarkConsume(b, port, name, b.N)
+			})
+		}
+	}
+}
+
+func benchmarkPublish(b *testing.B, port *Port, config broker.PublisherConfig, n int) {
+	const piece = 250
+	p, s := openPublisher(b, port, config)
+	await[*broker.Opened](b, s)
+	records := benchmarkRecords(piece, 100)
+	next, unconfirmed, left := uint64(1), 0, n
+	for confirmed := 0; confirmed < n; {
+		for left > 0 && unconfirmed+piece <= config.Window {
+			k := min(left, piece)
+			p.Publish(broker.Batch{First: next, Records: records[:k]})
+			next, unconfirmed, left = next+uint64(k), unconfirmed+k, left-k
+		}
+		e := await[*broker.Confirmed](b, s)
+		k := int(e.Last - e.First + 1)
+		confirmed, unconfirmed = confirmed+k, unconfirmed-k
+	}
+	b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "records/s")
+}
+
+func benchmarkConsume(b *testing.B, port *Port, stream string, n int) {
+	c, s := openConsumer(b, port, broker.ConsumerConfig{Queue: stream, Prefetch: 10_000, MaxBatch: 512, Stream: &broker.StreamOffset{}, Name: "bench"})
+	await[*broker.Opened](b, s)
+	events := 0
+	for got := 0; got < n; events++ {
+		d := await[*broker.Delivered](b, s)
+		got += len(d.Records)
+		c.Ack(d.Last(), true)
+	}
+	b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "records/s")
+	b.ReportMetric(float64(n)/float64(events), "records/event")
+}

@@ -1,0 +1,363 @@
+package rabbitstream
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"strconv"
+	"time"
+
+	"github.com/rabbitmq/rabbitmq-stream-go-client/pkg/amqp"
+	"github.com/rabbitmq/rabbitmq-stream-go-client/pkg/stream"
+
+	"github.com/d2e2d648/weir/broker"
+)
+
+const (
+	// credits is how many chunks may be on their way or wait beyond the prefetch. A chunk is what the broker has written at once, one record or thousands.
+	credits = 10
+	// storeDelay is how long an acknowledgement may wait for others until it is stored: each store is an entry in the stream.
+	storeDelay = 100 * time.Millisecond
+	// storeTries and storePause: a store is not answered. It is certain when the broker tells it.
+	storeTries, storePause = 100, 20 * time.Millisecond
+)
+
+// consumer is one consuming session. The session's lock guards what stands above chunk; that is the client's goroutine's, the rest the worker's.
+type consumer struct {
+	session
+	config broker.ConsumerConfig
+	name   string // at the broker: the stable one, or else the owner
+
+	handed    uint64          // the last tag
+	unsettled int             // of those
+	settled   broker.Marks    // tags
+	kept      []broker.Record // not handed yet: their tags follow handed
+	offsets   broker.Offsets  // of tags
+	chunks    []uint64        // the first tag of each chunk that is not handed as a whole
+	due       int             // credits to give
+	inspects  int             // to answer
+	acked     uint64          // the tag to store
+	storeAt   time.Time       // zero: no earlier than the next acknowledgement
+	trouble   error
+
+	chunk arrival
+
+	from     uint64 // the first offset that is wanted
+	consumer *stream.Consumer
+	stored   uint64 // the tag
+	promised uint64 // its offset
+}
+
+// arrival is the chunk that is being taken in.
+type arrival struct {
+	of    stream.ConsumerContext
+	seen  int  // of its records
+	later bool // it is not the session's first, of which the client leaves records out
+}
+
+func newConsumer(config broker.ConsumerConfig, owner string) *consumer {
+	c := &consumer{config: config, settled: broker.NewMarks(1)}
+	c.stream, c.what = config.Queue, "consume stream "+strconv.Quote(config.Queue)
+	c.name = cmp.Or(config.Name, owner[:min(len(owner), 255)], "weir")
+	return c
+}
+
+// check says what of the configuration is impossible.
+func (c *consumer) check() error {
+	switch n := &c.config; {
+	case n.Queue == "" || len(n.Queue) > 255:
+		return misuse(c.what, "a stream's name has 1 to 255 bytes")
+	case n.Prefetch < 1 || n.Prefetch > 65535:
+		return misuse(c.what, "the prefetch is %d: use 1 to 65535", n.Prefetch)
+	case n.MaxBatch < 1:
+		return misuse(c.what, "MaxBatch is %d: use at least 1", n.MaxBatch)
+	case n.Exclusive:
+		return misuse(c.what, "exclusively: the stream protocol has no such consumers")
+	case n.Name != "" && n.Stream == nil:
+		return misuse(c.what, "the name %q, and not from where", n.Name)
+	case len(n.Name) > 255:
+		return misuse(c.what, "a name of more than 255 bytes")
+	}
+	return nil
+}
+
+func (c *consumer) question() question {
+	return question{stream: c.stream, consumer: c.config.Name}
+}
+
+func (c *consumer) declare(f *findings) error {
+	o := stream.NewConsumerOptions().SetOffset(c.begin(f)).SetManualCommit().SetCreditStrategy(stream.ManualCreditStrategy).SetInitialCredits(credits).
+		SetConsumerName(c.name).SetClientProvidedName(c.port.config.Name + " consume streams")
+	consumer, err := c.link.env.NewConsumer(c.stream, c.arrived, o)
+	if err != nil {
+		return err
+	}
+	c.consumer = consumer
+	c.closed = consumer.NotifyClose()
+	if err := c.pulse(); err != nil { // the client may have closed it before it could tell
+		_ = consumer.Close()
+		return err
+	}
+	return nil
+}
+
+// begin is where to.
+func (c *consumer) begin(f *findings) (spec stream.OffsetSpecification) {
+	at := c.config.Stream
+	switch {
+	case f.hasStored:
+		c.from = f.stored + 1
+		return spec.Offset(int64(c.from))
+	case at == nil || at.From == broker.FromNext:
+		return spec.Next()
+	case at.From == broker.FromLast:
+		return spec.Last()
+	case at.From == broker.FromOffset:
+		c.from = at.Offset
+		return spec.Offset(int64(c.from))
+	case at.From == broker.FromTime:
+		return spec.Timestamp(at.Time.UnixMilli())
+	}
+	return spec.First()
+}
+
+func (c *consumer) undo() error {
+	if c.consumer == nil {
+		return nil
+	}
+	return c.consumer.Close()
+}
+
+func (c *consumer) pulse() error {
+	_, err := c.consumer.QueryOffset()
+	if errors.Is(err, stream.OffsetNotFoundError) {
+		return nil
+	}
+	return err
+}
+
+func (c *consumer) waitsOut() bool { return false }
+
+// arrived is the client's handler, which its goroutine calls for each record. A panic in it, so in a sink, would end the process.
+func (c *consumer) arrived(of stream.ConsumerContext, m *amqp.Message) {
+	defer func() {
+		if r := recover(); r != nil {
+			c.panicked(r)
+		}
+	}()
+	switch full, rest := c.takeIn(of, uint64(of.Consumer.GetOffset()), m); {
+	case full:
+		c.hand()
+	case rest:
+		c.poke()
+	}
+}
+
+func (c *consumer) panicked(r any) {
+	c.mu.Lock()
+	if c.trouble == nil {
+		c.trouble = fmt.Errorf("panic while a record was handed over: %v\n%s", r, debug.Stack())
+	}
+	c.mu.Unlock()
+	c.poke()
+}
+
+// takeIn keeps the record and says whether to hand over: when a batch is full, and at the end of a chunk. A chunk tells how many entries it has, each of which is one
+// record or many, and of the session's first the client leaves some out: where that does not tell its end, rest has the worker hand over what there is by then.
+func (c *consumer) takeIn(of stream.ConsumerContext, offset uint64, m *amqp.Message) (full, rest bool) {
+	fresh := of != c.chunk.of
+	if fresh {
+		c.chunk.later = c.chunk.of.Consumer != nil
+		c.chunk.of, c.chunk.seen = of, 0
+	}
+	c.chunk.seen++
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.alive = true
+	if c.state == over || c.state == closing {
+		return false, false
+	}
+	tag := c.handed + uint64(len(c.kept)) + 1
+	if fresh {
+		c.chunks = append(c.chunks, tag)
+	}
+	if offset >= c.from {
+		r := broker.Record{Body: bodyOf(m), Offset: offset}
+		if c.config.Properties {
+			r.Properties = propertiesOf(m)
+		}
+		if c.kept == nil {
+			c.kept = make([]broker.Record, 0, min(int(of.GetEntriesCount()), 4096))
+		}
+		c.kept = append(c.kept, r)
+		c.offsets.Add(tag, offset)
+	}
+	n := int(of.GetEntriesCount())
+	return len(c.kept) >= c.config.MaxBatch || c.chunk.seen == n, !c.chunk.later || c.chunk.seen > n
+}
+
+// hand tells deliveries in their order, as many as the prefetch allows. The rest stays until some are settled.
+func (c *consumer) hand() {
+	c.handing.Lock()
+	defer c.handing.Unlock()
+	events := c.next()
+	if len(events) > 0 {
+		c.tell(events...)
+	}
+}
+
+// next takes what may be handed over.
+func (c *consumer) next() (events []broker.Event) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.state != open {
+		return nil
+	}
+	n := min(len(c.kept), c.config.Prefetch-c.unsettled)
+	now := c.kept[:n:n]
+	if c.kept = c.kept[n:]; len(c.kept) == 0 {
+		c.kept = nil
+	}
+	for len(now) > 0 {
+		part := now[:min(len(now), c.config.MaxBatch):min(len(now), c.config.MaxBatch)]
+		events = append(events, &broker.Delivered{First: c.handed + 1, Records: part})
+		c.handed += uint64(len(part))
+		now = now[len(part):]
+	}
+	c.unsettled += n
+	for len(c.chunks) > 1 && c.chunks[1]-1 <= c.handed { // where the last chunk ends only the next one says
+		c.chunks = c.chunks[1:]
+		c.due++
+	}
+	if c.due > 0 {
+		c.poke()
+	}
+	return events
+}
+
+// Ack is the port's.
+func (c *consumer) Ack(tag uint64, multiple bool) {
+	first := tag
+	if multiple {
+		first = 1
+	}
+	c.settle(first, tag, multiple && c.config.Name != "")
+}
+
+// Reject is the port's. A stream keeps its records anyway.
+func (c *consumer) Reject(tag uint64, _ bool) { c.settle(tag, tag, false) }
+
+func (c *consumer) settle(first, last uint64, store bool) {
+	c.mu.Lock()
+	if c.state != open {
+		c.mu.Unlock()
+		return
+	}
+	if last == 0 || last > c.handed {
+		handed := c.handed
+		c.mu.Unlock()
+		c.endLater(failure(c.what, broker.ErrTag, fmt.Errorf("%w: %d of %d", broker.ErrTag, last, handed)))
+		return
+	}
+	c.settled.Missing(first, last, func(first, last uint64) { c.unsettled -= int(last - first + 1) })
+	c.settled.Add(first, last)
+	wake := len(c.kept) > 0
+	if store && last > c.acked {
+		c.acked = last
+		if c.storeAt.IsZero() {
+			c.storeAt = time.Now().Add(storeDelay)
+			wake = true
+		}
+	}
+	c.mu.Unlock()
+	if wake {
+		c.poke()
+	}
+}
+
+// Inspect is the port's. The broker does not tell how much a stream has.
+func (c *consumer) Inspect() {
+	c.mu.Lock()
+	asked := c.state == open
+	if asked {
+		c.inspects++
+	}
+	c.mu.Unlock()
+	if asked {
+		c.poke()
+	}
+}
+
+func (c *consumer) drop() { c.kept, c.inspects = nil, 0 }
+
+func (c *consumer) pump() (time.Duration, error) {
+	c.hand()
+	c.mu.Lock()
+	due, inspects, trouble, storeAt := c.due, c.inspects, c.trouble, c.storeAt
+	c.due, c.inspects = 0, 0
+	c.mu.Unlock()
+	if trouble != nil {
+		return 0, trouble
+	}
+	for range inspects {
+		c.tell(&broker.Inspected{})
+	}
+	if due > 0 {
+		if err := c.do(func() error { return c.consumer.Credit(int16(due)) }); err != nil {
+			return 0, err
+		}
+	}
+	if storeAt.IsZero() {
+		return 0, nil
+	}
+	if wait := time.Until(storeAt); wait > 0 {
+		return wait, nil
+	}
+	return 0, c.store()
+}
+
+// store stores the offset of what was acknowledged.
+func (c *consumer) store() error {
+	c.mu.Lock()
+	tag := c.acked
+	c.storeAt = time.Time{}
+	if tag > c.stored {
+		c.stored, c.promised = tag, c.offsets.Of(tag)
+	}
+	offset := c.promised
+	c.mu.Unlock()
+	return c.do(func() error { return c.consumer.StoreCustomOffset(int64(offset)) })
+}
+
+// finish stores the last offset and makes sure that the broker has it (rule 16).
+func (c *consumer) finish() error {
+	c.mu.Lock()
+	any := c.acked > 0
+	c.mu.Unlock()
+	if !any {
+		return nil
+	}
+	if err := c.store(); err != nil {
+		return err
+	}
+	for range storeTries {
+		var got int64
+		err := c.do(func() (err error) {
+			got, err = c.consumer.QueryOffset()
+			return err
+		})
+		if err == nil && uint64(got) >= c.promised {
+			return nil
+		}
+		if err != nil && !errors.Is(err, stream.OffsetNotFoundError) {
+			return err
+		}
+		select {
+		case <-time.After(storePause):
+		case <-c.ctx.Done():
+			return c.ended()
+		}
+	}
+	return fmt.Errorf("the offset %d was not stored within %v; RabbitMQ 3.10 stores it only for who may write to the stream", c.promised, storeTries*storePause)
+}

@@ -1,0 +1,25 @@
+// Package rabbitstream is the port on RabbitMQ's stream protocol: publishers and consumers of streams, by rabbitmq-stream-go-client. Requests go to the AMQP
+// port that it is made with, since what the client declares has arguments of its own.
+//
+//	port method ──► session ──wake──► its worker ──► scout: may it be opened? ──► link ──► the client
+//	                 account            one goroutine     a handshake of our own     an environment, shared
+//	sink ◄── outbox ◄── the client's goroutines: confirms, deliveries
+//
+// The client is used from workers only: its calls can block for ever, in a handshake that is not answered, in a write that nobody reads, and in a loop that
+// reconnects without end. So
+//   - before each opening a [scout] does the whole handshake on a connection of our own, with deadlines and typed errors, and asks there what the client would
+//     ask: is the stream there, what is stored under the names;
+//   - each call of the client has a limit, after which its goroutine is abandoned; few may be (maxHung), then the port opens nothing until one comes back;
+//   - nothing reconnects: a connection that is lost ends its sessions (rule 4), and the environment is thrown away with them;
+//   - a session that has heard nothing for a heartbeat asks for a sign of life; where none comes and a scout hears nothing either, the broker is silent. Where
+//     the scout is answered it is an alarm, which keeps the broker from reading publishers, and the session waits on.
+//
+// The stream protocol tells nothing of alarms (rule 10), and a record together with its properties must fit into a frame, which is 1 MiB unless the broker is
+// configured otherwise: what does not ends its session with ErrRefused, as a record does over AMQP that is above that limit.
+//
+// What nothing here can mend: a compressed batch of sub-entries that is malformed ends the process, in the client's own goroutine. weir writes none.
+//
+// Permissions: a name needs the permission to read, and on RabbitMQ 3.10 a consumer's name the one to write, too.
+//
+// RabbitMQ remembers the sequences of about 255 publishers' names a stream, the last used ones.
+package rabbitstream

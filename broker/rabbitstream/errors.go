@@ -1,0 +1,95 @@
+package rabbitstream
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+
+	"github.com/rabbitmq/rabbitmq-stream-go-client/pkg/stream"
+
+	"github.com/d2e2d648/weir/broker"
+)
+
+// refusal is an answer of the broker that is no yes.
+type refusal struct {
+	code uint16
+	to   string
+}
+
+func (r *refusal) Error() string { return fmt.Sprintf("%s was answered by code %d", r.to, r.code) }
+
+// codeKind classifies response codes.
+func codeKind(code uint16) error {
+	switch code {
+	case codeNoStream:
+		return broker.ErrNotFound
+	case codeAuthentication, codeLoopback, codeAccess:
+		return broker.ErrPermission
+	case codeVHost: // no such virtual host, or no access to it; as over AMQP it may pass
+		return broker.ErrRefused
+	}
+	return broker.ErrUnavailable
+}
+
+// scoutKind classifies why a scout came back with nothing. told says that it is the broker's own answer, which another address will hardly change.
+func scoutKind(err error) (kind error, told bool) {
+	var certificate *tls.CertificateVerificationError
+	var answer *refusal
+	switch {
+	case errors.As(err, &certificate), errors.Is(err, broker.ErrPermission):
+		return broker.ErrPermission, true
+	case errors.As(err, &answer):
+		return codeKind(answer.code), true
+	}
+	return broker.ErrUnavailable, false
+}
+
+// clientKind classifies an error of the client's calls. about says that it is about the stream, so that the connection is as good as before.
+func clientKind(err error) (kind error, about bool) {
+	for _, known := range []struct{ err, kind error }{
+		{stream.StreamDoesNotExist, broker.ErrNotFound},
+		{stream.StreamNotAvailable, broker.ErrUnavailable},
+		{stream.LeaderNotReady, broker.ErrUnavailable},
+		{stream.PreconditionFailed, broker.ErrRefused}, // the name is in use on this connection
+		{stream.CodeAccessRefused, broker.ErrPermission},
+		{stream.OffsetNotFoundError, broker.ErrNotFound},
+	} {
+		if errors.Is(err, known.err) {
+			return known.kind, true
+		}
+	}
+	switch {
+	case errors.Is(err, stream.AuthenticationFailure), errors.Is(err, stream.AuthenticationFailureLoopbackError):
+		return broker.ErrPermission, false
+	case errors.Is(err, stream.VirtualHostAccessFailure):
+		return broker.ErrRefused, false
+	case errors.Is(err, broker.ErrClosed):
+		return broker.ErrClosed, false
+	}
+	return broker.ErrUnavailable, false
+}
+
+// kindOf finds the kind of an error that has one already.
+func kindOf(err error) error {
+	for _, kind := range []error{broker.ErrPermission, broker.ErrWrongType, broker.ErrRefused, broker.ErrNotFound, broker.ErrClosed, broker.ErrUnavailable, broker.ErrMisuse} {
+		if errors.Is(err, kind) {
+			return kind
+		}
+	}
+	return nil
+}
+
+// failure says what was asked of which resource, of which kind the error is, and its cause.
+func failure(what string, kind, cause error) error {
+	switch {
+	case cause == nil:
+		return fmt.Errorf("%s: %w", what, kind)
+	case errors.Is(cause, kind):
+		return fmt.Errorf("%s: %w", what, cause)
+	}
+	return fmt.Errorf("%s: %w: %w", what, kind, cause)
+}
+
+func misuse(what, format string, args ...any) error {
+	return failure(what, broker.ErrMisuse, fmt.Errorf(format, args...))
+}

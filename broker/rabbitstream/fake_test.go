@@ -1,0 +1,183 @@
+package rabbitstream
+
+import (
+	"net"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/d2e2d648/weir/broker"
+	"github.com/d2e2d648/weir/broker/embedded"
+	"github.com/d2e2d648/weir/broker/rabbitmq"
+)
+
+// startFake serves each connection, and says which it is.
+func startFake(t *testing.T, serve func(n int, nc net.Conn)) (address string) {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var tasks sync.WaitGroup
+	var mu sync.Mutex
+	var all []net.Conn
+	tasks.Go(func() {
+		for n := 0; ; n++ {
+			nc, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			mu.Lock()
+			all = append(all, nc)
+			mu.Unlock()
+			tasks.Go(func() { serve(n, nc) })
+		}
+	})
+	t.Cleanup(func() {
+		listener.Close()
+		mu.Lock()
+		for _, nc := range all {
+			nc.Close()
+		}
+		mu.Unlock()
+		tasks.Wait()
+	})
+	return listener.Addr().String()
+}
+
+// answerUpTo answers as a broker does that leads the stream itself, but not what comes from this command on.
+func answerUpTo(nc net.Conn, last uint16) {
+	host, _, _ := net.SplitHostPort(nc.LocalAddr().String())
+	answerAs(nc, last, host)
+}
+
+func answerAs(nc net.Conn, last uint16, leader string) {
+	host, port, _ := net.SplitHostPort(nc.LocalAddr().String())
+	for {
+		key, f, err := readFrame(nc)
+		if err != nil {
+			return
+		}
+		if key == last {
+			continue
+		}
+		reply := func() frame { return newFrame(key | answer).u32(f.u32()).u16(codeOK) }
+		var out frame
+		switch key {
+		case peerProperties:
+			out = reply().u32(0)
+		case saslHandshake:
+			out = reply().u32(1).text("PLAIN")
+		case saslAuthenticate:
+			out = append(reply().sealed(), newFrame(tune).u32(maxFrame).u32(60).sealed()...)
+			_, _ = nc.Write(out)
+			continue
+		case openVHost:
+			out = reply().u32(2).text("advertised_host").text(host).text("advertised_port").text(port)
+		case metadata:
+			n, _ := net.LookupPort("tcp", port)
+			out = newFrame(key | answer).u32(f.u32()).u32(1).u16(0).text(leader).u32(uint32(n)).u32(1).text("s").u16(codeOK).u16(0).u32(0)
+		default:
+			continue
+		}
+		_, _ = nc.Write(out.sealed())
+	}
+}
+
+func fakePort(t *testing.T, address string) *Port {
+	t.Helper()
+	requests := embedded.Start()
+	t.Cleanup(requests.Stop)
+	p, err := New(Config{Config: rabbitmq.Config{Addresses: []string{address}, DialTimeout: 200 * time.Millisecond}}, requests)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.Close)
+	return p
+}
+
+// Wherever a broker falls silent, the opening ends in time, and the client was not even asked.
+func TestSilentHandshake(t *testing.T) {
+	for name, last := range map[string]uint16{"greeting": peerProperties, "SASL": saslHandshake, "login": saslAuthenticate, "opening": openVHost, "metadata": metadata} {
+		t.Run(name, func(t *testing.T) {
+			p := fakePort(t, startFake(t, func(_ int, nc net.Conn) { answerUpTo(nc, last) }))
+			begin := time.Now()
+			var all []*sink
+			for range maxHung + 5 {
+				_, s := openPublisher(t, p, broker.PublisherConfig{RoutingKey: "s"})
+				all = append(all, s)
+			}
+			for _, s := range all {
+				s.endedBy(t, broker.ErrUnavailable)
+			}
+			if after := time.Since(begin); after > 4*time.Second {
+				t.Errorf("told after %v", after)
+			}
+			if n := p.hung.Load(); n > 0 {
+				t.Errorf("%d calls of the client hang", n)
+			}
+		})
+	}
+}
+
+// A scout comes through, and the client does not: it hangs for ever. So few as allowed are left behind, then nothing is tried.
+func TestClientHangs(t *testing.T) {
+	p := fakePort(t, startFake(t, func(_ int, nc net.Conn) {
+		key, f, err := readFrame(nc)
+		if err != nil || key != peerProperties {
+			return
+		}
+		f.u32()
+		hang := uint16(0)
+		for n := f.u32(); n > 0; n-- {
+			if key, value := f.text(), f.text(); key == "connection_name" && value == "go-stream-locator" {
+				hang = saslHandshake
+			}
+		}
+		_, _ = nc.Write(newFrame(peerProperties | answer).u32(1).u16(codeOK).u32(0).sealed())
+		answerUpTo(nc, hang)
+	}))
+	p.limit = 20 * time.Millisecond
+	for i := range maxHung + 3 {
+		_, s := openPublisher(t, p, broker.PublisherConfig{RoutingKey: "s"})
+		s.endedBy(t, broker.ErrUnavailable)
+		if n, want := p.hung.Load(), min(i+1, maxHung); int(n) != want {
+			t.Fatalf("%d calls hang after %d openings, want %d", n, i+1, want)
+		}
+	}
+}
+
+// A call that comes back late is undone, and its place is free again.
+func TestLateCall(t *testing.T) {
+	p := fakePort(t, "127.0.0.1:1")
+	gate, undone := make(chan struct{}), make(chan struct{})
+	if err := p.call(time.Millisecond, func() error { <-gate; return nil }, nil, func() { close(undone) }); err == nil {
+		t.Fatal("a call that hangs has come back")
+	}
+	if p.hung.Load() != 1 {
+		t.Errorf("%d calls hang", p.hung.Load())
+	}
+	close(gate)
+	<-undone
+	if p.hung.Load() != 0 {
+		t.Errorf("%d calls hang in the end", p.hung.Load())
+	}
+	if err := p.call(time.Second, func() error { panic("in the client") }, nil, nil); err == nil {
+		t.Error("a panic is no error")
+	}
+	tries := 0
+	err := p.call(time.Millisecond, func() error { time.Sleep(30 * time.Millisecond); return nil }, func() bool { tries++; return true }, nil)
+	if err != nil || tries == 0 {
+		t.Errorf("%v after %d tries", err, tries)
+	}
+}
+
+// By the address given, a stream that another node leads cannot be reached: the client would look for that node for ever.
+func TestLeaderElsewhere(t *testing.T) {
+	p := fakePort(t, startFake(t, func(_ int, nc net.Conn) { answerAs(nc, 0, "elsewhere") }))
+	_, s := openPublisher(t, p, broker.PublisherConfig{RoutingKey: "s"})
+	if err := s.endedBy(t, broker.ErrUnavailable); !strings.Contains(err.Error(), "Config.Advertised") {
+		t.Errorf("ended: %v", err)
+	}
+}

@@ -1,0 +1,133 @@
+package rabbitstream
+
+import (
+	"encoding/binary"
+	"errors"
+	"strconv"
+
+	"github.com/rabbitmq/rabbitmq-stream-go-client/pkg/amqp"
+
+	"github.com/d2e2d648/weir/broker"
+)
+
+// message is a record as the client takes it: encoded already, by an encoder, and with its sequence, which is its publishing id. The client's own message would
+// cost several allocations more.
+type message struct {
+	encoded  []byte // good until the client's call returns
+	sequence uint64
+}
+
+var errOneWay = errors.New("it is for publishing only")
+
+func (m *message) MarshalBinary() ([]byte, error)                { return m.encoded, nil }
+func (m *message) UnmarshalBinary([]byte) error                  { return errOneWay }
+func (m *message) SetPublishingId(int64)                         {}                           //nolint:revive // the client's name
+func (m *message) GetPublishingId() int64                        { return int64(m.sequence) } //nolint:revive // the client's name
+func (m *message) HasPublishingId() bool                         { return true }              //nolint:revive // the client's name
+func (m *message) GetData() [][]byte                             { return nil }
+func (m *message) GetMessageProperties() *amqp.MessageProperties { return nil }
+func (m *message) GetMessageAnnotations() amqp.Annotations       { return nil }
+func (m *message) GetApplicationProperties() map[string]any      { return nil }
+func (m *message) GetMessageHeader() *amqp.MessageHeader         { return nil }
+func (m *message) GetAMQPValue() any                             { return nil }
+
+// Type codes and sections of AMQP 1.0, in which streams keep records.
+const (
+	typeNull                      = 0x40
+	typeBinary8, typeBinary32     = 0xa0, 0xb0
+	typeString8, typeString32     = 0xa1, 0xb1
+	typeSymbol8, typeSymbol32     = 0xa3, 0xb3
+	typeList8, typeList32         = 0xc0, 0xd0
+	typeMap8, typeMap32           = 0xc1, 0xd1
+	sectionProperties, sectionOwn = 0x73, 0x74
+	sectionData                   = 0x75
+	fieldEncoding, fieldGroup     = 7, 10
+)
+
+// encoder encodes the records of a session. RabbitMQ 4 takes the AMQP 0-9-1 property app_id for group-id, and so does this.
+type encoder struct {
+	appID, contentEncoding string
+	scratch                []byte
+}
+
+func (e *encoder) append(b []byte, sequence uint64, r *broker.Record) []byte {
+	var p broker.Properties
+	if r.Properties != nil {
+		p = *r.Properties
+	}
+	if e.appID != "" {
+		p.AppID = e.appID
+	}
+	if p.ContentEncoding == "" {
+		p.ContentEncoding = e.contentEncoding
+	}
+	if p.AppID != "" || p.MessageID != "" || p.ContentEncoding != "" {
+		b = e.appendProperties(b, sequence, &p)
+	}
+	if len(p.Headers) > 0 {
+		b = e.appendHeaders(b, p.Headers)
+	}
+	b = append(b, 0, 0x53, sectionData)
+	b = appendSized(b, typeBinary8, typeBinary32, len(r.Body))
+	return append(b, r.Body...)
+}
+
+func (e *encoder) appendProperties(b []byte, sequence uint64, p *broker.Properties) []byte {
+	f, n := e.scratch[:0], 1
+	switch {
+	case e.appID != "":
+		var digits [20]byte
+		number := strconv.AppendUint(digits[:0], sequence, 10)
+		f = append(appendSized(f, typeString8, typeString32, len(number)), number...)
+	case p.MessageID != "":
+		f = append(appendSized(f, typeString8, typeString32, len(p.MessageID)), p.MessageID...)
+	default:
+		f = append(f, typeNull)
+	}
+	if p.ContentEncoding != "" {
+		f, n = appendNulls(f, n, fieldEncoding)
+		f = append(appendSized(f, typeSymbol8, typeSymbol32, len(p.ContentEncoding)), p.ContentEncoding...)
+		n++
+	}
+	if p.AppID != "" {
+		f, n = appendNulls(f, n, fieldGroup)
+		f = append(appendSized(f, typeString8, typeString32, len(p.AppID)), p.AppID...)
+		n++
+	}
+	e.scratch = f
+	return appendCompound(append(b, 0, 0x53, sectionProperties), typeList8, typeList32, n, f)
+}
+
+// appendNulls are the fields from n to before the one that comes.
+func appendNulls(b []byte, n, next int) ([]byte, int) {
+	for ; n < next; n++ {
+		b = append(b, typeNull)
+	}
+	return b, n
+}
+
+func (e *encoder) appendHeaders(b []byte, headers []broker.Header) []byte {
+	f := e.scratch[:0]
+	for _, h := range headers {
+		f = append(appendSized(f, typeString8, typeString32, len(h.Key)), h.Key...)
+		f = append(appendSized(f, typeString8, typeString32, len(h.Value)), h.Value...)
+	}
+	e.scratch = f
+	return appendCompound(append(b, 0, 0x53, sectionOwn), typeMap8, typeMap32, 2*len(headers), f)
+}
+
+// appendSized writes the type and the size of what comes.
+func appendSized(b []byte, small, large byte, n int) []byte {
+	if n < 256 {
+		return append(b, small, byte(n))
+	}
+	return binary.BigEndian.AppendUint32(append(b, large), uint32(n))
+}
+
+func appendCompound(b []byte, small, large byte, count int, content []byte) []byte {
+	if count < 256 && len(content) < 255 { // the size is that of the count, too
+		return append(append(b, small, byte(len(content)+1), byte(count)), content...)
+	}
+	b = binary.BigEndian.AppendUint32(append(b, large), uint32(len(content)+4))
+	return append(binary.BigEndian.AppendUint32(b, uint32(count)), content...)
+}

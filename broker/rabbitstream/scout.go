@@ -1,0 +1,285 @@
+package rabbitstream
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"fmt"
+	"net"
+	"slices"
+	"time"
+
+	"github.com/d2e2d648/weir/broker"
+	"github.com/d2e2d648/weir/broker/rabbitmq"
+)
+
+// question is what a session has to know before it is opened. An empty stream asks for no more than a handshake.
+type question struct{ stream, publisher, consumer string }
+
+// findings are the answers.
+type findings struct {
+	address  string
+	login    rabbitmq.Credentials
+	frameMax int
+
+	missing      bool   // there is no such stream
+	lastSequence uint64 // of the publisher
+	stored       uint64 // offset of the consumer
+	hasStored    bool
+}
+
+// scout goes through the whole handshake and asks, on a connection of its own that lives no longer.
+type scout struct {
+	conn   net.Conn
+	read   *bufio.Reader
+	asked  uint32
+	self   string // host:port that the node advertises
+	config *Config
+	findings
+}
+
+// look sends scouts to the addresses in turn, the last good one first, until one comes back. It blocks for one DialTimeout an address at most.
+func (p *Port) look(ctx context.Context, q question) (f findings, err error) {
+	first := int(p.good.Load())
+	for i := range p.config.Addresses {
+		n := (first + i) % len(p.config.Addresses)
+		if f, err = p.lookAt(ctx, p.config.Addresses[n], q); err == nil {
+			p.good.Store(int32(n))
+			return f, nil
+		}
+		if _, told := scoutKind(err); told || ctx.Err() != nil {
+			break
+		}
+	}
+	return f, err
+}
+
+func (p *Port) lookAt(ctx context.Context, address string, q question) (findings, error) {
+	limit := p.config.DialTimeout
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("no answer within %v", limit))
+	defer cancel()
+	s := &scout{config: &p.config}
+	s.address = address
+	err := s.dial(ctx)
+	if err == nil {
+		// Whatever it waits for ends with the context.
+		stop := context.AfterFunc(ctx, func() { _ = s.conn.SetDeadline(time.Unix(1, 0)) })
+		err = s.find(q)
+		stop()
+		s.conn.Close()
+	}
+	if err != nil && ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
+	if err != nil {
+		return s.findings, fmt.Errorf("%s: %w", address, err)
+	}
+	return s.findings, nil
+}
+
+func (s *scout) dial(ctx context.Context) (err error) {
+	if s.login, err = s.config.Login(ctx); err != nil {
+		return err
+	}
+	var d net.Dialer
+	if s.conn, err = d.DialContext(ctx, "tcp", s.address); err != nil {
+		return err
+	}
+	if s.conn.LocalAddr().String() == s.conn.RemoteAddr().String() { // TCP can do that where nobody listens
+		s.conn.Close()
+		return fmt.Errorf("connected to itself")
+	}
+	if s.config.TLS == nil {
+		return nil
+	}
+	secure := tls.Client(s.conn, s.config.TLSFor(s.address))
+	if err := secure.HandshakeContext(ctx); err != nil {
+		s.conn.Close()
+		return err
+	}
+	s.conn = secure
+	return nil
+}
+
+func (s *scout) find(q question) error {
+	s.read = bufio.NewReader(s.conn)
+	for _, step := range []func() error{s.greet, s.authenticate, s.open} {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	if q.stream == "" {
+		return nil
+	}
+	if err := s.locate(q.stream); err != nil || s.missing {
+		return err
+	}
+	if err := s.recall(q); err != nil {
+		return err
+	}
+	_, _ = s.conn.Write(newFrame(closeConnection).u32(s.asked + 1).u16(codeOK).text("OK").sealed())
+	return nil
+}
+
+// ask sends a command with what arguments append, and waits for its answer.
+func (s *scout) ask(key uint16, arguments func(frame) frame) (*fields, error) {
+	s.asked++
+	if _, err := s.conn.Write(arguments(newFrame(key).u32(s.asked)).sealed()); err != nil {
+		return nil, err
+	}
+	return s.await(key | answer)
+}
+
+// await skips what the broker says of its own accord.
+func (s *scout) await(key uint16) (*fields, error) {
+	for {
+		got, f, err := readFrame(s.read)
+		switch {
+		case err != nil:
+			return nil, err
+		case got == closeConnection:
+			f.u32()
+			return nil, fmt.Errorf("the broker closes the connection: code %d, %s", f.u16(), f.text())
+		case got != key:
+			continue
+		case key&answer != 0:
+			f.u32()
+		}
+		return f, nil
+	}
+}
+
+// ok takes the response code.
+func ok(f *fields, what string) error {
+	if code := f.u16(); code != codeOK {
+		return &refusal{code, what}
+	}
+	return nil
+}
+
+func none(f frame) frame { return f }
+
+func (s *scout) greet() error {
+	f, err := s.ask(peerProperties, func(f frame) frame {
+		return f.u32(2).text("product").text("weir").text("connection_name").text(s.config.Name + " scout")
+	})
+	if err != nil {
+		return err
+	}
+	return ok(f, "the greeting")
+}
+
+func (s *scout) authenticate() error {
+	f, err := s.ask(saslHandshake, none)
+	if err != nil {
+		return err
+	}
+	if err := ok(f, "the question for SASL mechanisms"); err != nil {
+		return err
+	}
+	var mechanisms []string
+	f.each(func() { mechanisms = append(mechanisms, f.text()) })
+	if !slices.Contains(mechanisms, "PLAIN") {
+		return fmt.Errorf("%w: the broker does not know the SASL mechanism PLAIN", broker.ErrPermission)
+	}
+	f, err = s.ask(saslAuthenticate, func(f frame) frame {
+		return f.text("PLAIN").bytes([]byte("\x00" + s.login.User + "\x00" + s.login.Password.Reveal()))
+	})
+	if err != nil {
+		return err
+	}
+	return ok(f, "the login")
+}
+
+func (s *scout) open() error {
+	f, err := s.await(tune)
+	if err != nil {
+		return err
+	}
+	s.frameMax = maxFrame
+	limit, heartbeat := f.u32(), f.u32()
+	if limit > 0 {
+		s.frameMax = min(s.frameMax, int(limit))
+	}
+	if _, err := s.conn.Write(newFrame(tune | answer).u32(uint32(s.frameMax)).u32(heartbeat).sealed()); err != nil {
+		return err
+	}
+	f, err = s.ask(openVHost, func(f frame) frame { return f.text(s.config.VHost) })
+	if err != nil {
+		return err
+	}
+	if err := ok(f, "opening the virtual host"); err != nil {
+		return err
+	}
+	var host, port string
+	f.each(func() {
+		switch key, value := f.text(), f.text(); key {
+		case "advertised_host":
+			host = value
+		case "advertised_port":
+			port = value
+		}
+	})
+	s.self = net.JoinHostPort(host, port)
+	return nil
+}
+
+// locate looks for the stream and its leader.
+func (s *scout) locate(name string) error {
+	f, err := s.ask(metadata, func(f frame) frame { return f.u32(1).text(name) })
+	if err != nil {
+		return err
+	}
+	nodes := map[uint16]string{}
+	f.each(func() {
+		reference, host, port := f.u16(), f.text(), f.u32()
+		nodes[reference] = net.JoinHostPort(host, fmt.Sprint(port))
+	})
+	f.each(func() {
+		f.text()
+		code, leader := f.u16(), f.u16()
+		replicas := f.u32()
+		switch {
+		case f.short:
+			err = errFrame
+		case code == codeNoStream:
+			s.missing = true
+		case code != codeOK:
+			err = &refusal{code, "the question for the stream"}
+		case nodes[leader] == "":
+			err = fmt.Errorf("the stream has no leader")
+		case !s.config.Advertised && (nodes[leader] != s.self || replicas > 0):
+			err = fmt.Errorf("the stream's leader is %s, here is %s, and it has %d replicas: a cluster needs Config.Advertised", nodes[leader], s.self, replicas)
+		}
+		f.take(2 * int(replicas))
+	})
+	return err
+}
+
+// recall asks what is kept under the names.
+func (s *scout) recall(q question) error {
+	if q.publisher != "" {
+		f, err := s.ask(querySequence, func(f frame) frame { return f.text(q.publisher).text(q.stream) })
+		if err != nil {
+			return err
+		}
+		if err := ok(f, "the question for the last sequence"); err != nil {
+			return err
+		}
+		s.lastSequence = f.u64()
+	}
+	if q.consumer != "" {
+		f, err := s.ask(queryOffset, func(f frame) frame { return f.text(q.consumer).text(q.stream) })
+		if err != nil {
+			return err
+		}
+		switch code := f.u16(); code {
+		case codeOK:
+			s.stored, s.hasStored = f.u64(), true
+		case codeNoOffset:
+		default:
+			return &refusal{code, "the question for the stored offset"}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,350 @@
+package rabbitstream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/rabbitmq/rabbitmq-stream-go-client/pkg/stream"
+
+	"github.com/d2e2d648/weir/broker"
+)
+
+// state is a session's. It only goes up.
+type state int
+
+const (
+	opening state = iota
+	open          // Opened was told
+	closing       // Close was called: flush, say goodbye, then Ended
+	over          // Ended was told, or it was aborted
+)
+
+// session is what publishers and consumers have in common. Its worker, one goroutine, makes all calls of the client; the methods of the port note and wake it.
+//
+// mu guards the state and what methods and worker share, also in publisher and consumer. It is never held over a call of the client or of the sink.
+type session struct {
+	outbox
+	what   string // for errors: publish to …, consume …
+	stream string
+	key    string // no two with the same on one connection; "" for any
+	self   endpoint
+	lease  *lease
+	port   *Port
+	keeper *keeper
+	ctx    context.Context // until it is over
+	cancel context.CancelFunc
+	wake   chan struct{}
+
+	// The worker's.
+	link   *link
+	closed <-chan stream.Event // the client's own closing
+	gone   bool                // and it has happened
+	heard  time.Time           // when the broker answered last
+
+	handing sync.Mutex // keeps Opened and deliveries in their order: worker and client hold it while they tell them
+
+	mu    sync.Mutex
+	state state
+	alive bool // something came from the broker since the worker looked
+}
+
+// endpoint is a publisher or consumer as its worker sees it.
+type endpoint interface {
+	base() *session
+	// question is what is to be found out before the opening.
+	question() question
+	// declare opens it by the client, on its link. It may hang.
+	declare(*findings) error
+	// undo closes what declare has opened. It may hang.
+	undo() error
+	// pulse asks the broker for an answer. It may hang.
+	pulse() error
+	// pump does what was noted, and says when it wants to be called again though nobody wakes the worker; 0: never. An error ends the session.
+	pump() (time.Duration, error)
+	// finish makes certain what Close promises.
+	finish() error
+	// drop forgets what was noted. The session's lock is held.
+	drop()
+	// waitsOut says whether an alarm of the broker's can keep it from answering.
+	waitsOut() bool
+}
+
+func (s *session) base() *session { return s }
+
+func (s *session) start(l *lease, k *keeper, e endpoint) {
+	s.lease, s.port, s.keeper, s.self = l, l.port, k, e
+	s.wake = make(chan struct{}, 1)
+	s.ctx, s.cancel = context.WithCancel(l.port.ctx)
+}
+
+// poke wakes the worker.
+func (s *session) poke() {
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
+
+// work is the worker.
+func (s *session) work() {
+	if err := s.begin(); err != nil {
+		s.end(err)
+		return
+	}
+	s.end(s.serve())
+	if s.link.leaving(s) && !s.gone {
+		_ = s.port.call(s.port.limit, s.self.undo, nil, func() {})
+	}
+	s.link.left()
+}
+
+var errOver = errors.New("the session is over")
+
+// begin has the session opened by the client.
+func (s *session) begin() error {
+	select {
+	case s.port.openings <- struct{}{}:
+	case <-s.ctx.Done():
+		return s.ended()
+	}
+	defer func() { <-s.port.openings }()
+	if n := s.port.hung.Load(); n >= maxHung {
+		return failure(s.what, broker.ErrUnavailable, fmt.Errorf("%d calls of the stream client do not come back", n))
+	}
+	f, err := s.port.look(s.ctx, s.self.question())
+	switch {
+	case s.ctx.Err() != nil:
+		return s.ended()
+	case err != nil:
+		kind, _ := scoutKind(err)
+		return failure(s.what, kind, err)
+	case f.missing:
+		return s.missing()
+	}
+	if s.link, err = s.keeper.join(s.ctx, &f, s); err != nil {
+		kind, _ := clientKind(err)
+		return failure(s.what, kind, err)
+	}
+	err = s.port.call(s.port.limit, func() error { return s.self.declare(&f) }, nil, func() { _ = s.self.undo() })
+	s.link.opened(s, err)
+	if err != nil {
+		return s.failed(err)
+	}
+	s.heard = time.Now()
+	s.handing.Lock()
+	defer s.handing.Unlock()
+	s.mu.Lock()
+	wanted := s.state == opening
+	if wanted {
+		s.state = open
+	}
+	s.mu.Unlock()
+	if wanted {
+		s.tell(&broker.Opened{LastSequence: f.lastSequence})
+	}
+	return nil
+}
+
+// ended is why a session ends that was not asked to.
+func (s *session) ended() error {
+	if s.port.ctx.Err() != nil {
+		return failure(s.what, broker.ErrClosed, nil)
+	}
+	return failure(s.what, broker.ErrUnavailable, errOver)
+}
+
+// failed is why a session ends: an error of the client's, or of one of the port's kinds.
+func (s *session) failed(err error) error {
+	kind, _ := clientKind(err)
+	switch {
+	case kindOf(err) != nil:
+		return err
+	case errors.Is(err, stream.StreamNotAvailable), errors.Is(err, stream.PublisherDoesNotExist):
+		return s.unavailable(err)
+	}
+	return failure(s.what, kind, err)
+}
+
+// unavailable is what the client says of a deleted stream, and of one whose leader changes.
+func (s *session) unavailable(err error) error {
+	kind := broker.ErrUnavailable
+	if f, lookErr := s.port.look(s.ctx, question{stream: s.stream}); lookErr == nil && f.missing {
+		kind = broker.ErrNotFound
+	}
+	return failure(s.what, kind, err)
+}
+
+// missing tells a missing stream from a queue that is none, which the stream protocol does not. It may have been declared while it was looked for.
+func (s *session) missing() error {
+	notFound := failure(s.what, broker.ErrNotFound, nil)
+	answer := make(chan broker.Result, 1)
+	l := s.port.requests.Lease(s.lease.owner)
+	defer l.Abort()
+	l.Do(broker.InspectQueue{Name: s.stream}, func(r broker.Result) { answer <- r })
+	select {
+	case r := <-answer:
+		if errors.Is(r.Err, broker.ErrNotFound) {
+			return notFound
+		}
+		if r.Err != nil {
+			return fmt.Errorf("%s: no such stream; look whether it is a queue: %w", s.what, r.Err)
+		}
+	case <-s.ctx.Done():
+		return s.ended()
+	}
+	if f, err := s.port.look(s.ctx, question{stream: s.stream}); err != nil || !f.missing {
+		return failure(s.what, broker.ErrUnavailable, errors.New("it has just been declared"))
+	}
+	return failure(s.what, broker.ErrWrongType, errors.New("it is no stream"))
+}
+
+// serve does what the methods note, until the session is over or closed. The error is why it ends.
+func (s *session) serve() error {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-s.ctx.Done():
+			return s.ended()
+		case e := <-s.closed:
+			return s.closedBy(e)
+		case <-s.wake:
+		case <-timer.C:
+		}
+		done := s.now() == closing // before the pump, which then has all that was noted
+		again, err := s.self.pump()
+		if err == nil && done {
+			err = s.self.finish()
+		} else if err == nil {
+			err = s.listen()
+		}
+		switch {
+		case err != nil:
+			return s.failed(err)
+		case done:
+			return nil
+		}
+		next := time.Until(s.heard.Add(s.port.config.Heartbeat))
+		if again > 0 {
+			next = min(next, again)
+		}
+		timer.Reset(max(next, time.Millisecond))
+	}
+}
+
+// closedBy follows the client's closing of the session.
+func (s *session) closedBy(e stream.Event) error {
+	s.gone = true
+	s.link.doubt()
+	if e.Reason == stream.MetaDataUpdate {
+		return s.unavailable(stream.StreamNotAvailable)
+	}
+	cause := fmt.Errorf("the client says: %s", e.Reason)
+	if e.Err != nil {
+		cause = fmt.Errorf("%w: %w", cause, e.Err)
+	}
+	s.link.fail(cause)
+	return s.ended()
+}
+
+var errSilent = errors.New("the broker is silent")
+
+// listen asks for a sign of life when none has come for a heartbeat. The client's own heartbeats do not suffice: where a write is stuck they are, too.
+func (s *session) listen() error {
+	s.mu.Lock()
+	if s.alive {
+		s.alive, s.heard = false, time.Now()
+	}
+	s.mu.Unlock()
+	if time.Since(s.heard) < s.port.config.Heartbeat {
+		return nil
+	}
+	err := s.port.call(min(s.port.answer, s.port.config.Heartbeat/2), s.self.pulse, s.patient, func() {})
+	if _, about := clientKind(err); err == nil || about {
+		s.heard = time.Now()
+		return err
+	}
+	if s.patient() {
+		s.heard = time.Now()
+		return nil
+	}
+	s.link.fail(fmt.Errorf("%w: %w", errSilent, err))
+	return err
+}
+
+// patient says whether a call that is not answered may still be: by a broker that answers others, and so only does not read this connection.
+func (s *session) patient() bool {
+	if !s.self.waitsOut() || s.ctx.Err() != nil {
+		return false
+	}
+	_, err := s.port.look(s.ctx, question{})
+	return err == nil
+}
+
+// do carries out a call of the client that writes.
+func (s *session) do(f func() error) error {
+	err := s.port.call(s.port.answer, f, s.patient, func() {})
+	if errors.Is(err, errHung) {
+		s.link.fail(fmt.Errorf("%w: %w", errSilent, err))
+	}
+	return err
+}
+
+func (s *session) now() state {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.state
+}
+
+// Close is rules 15 and 16.
+func (s *session) Close() {
+	s.mu.Lock()
+	was := s.state
+	if was == open {
+		s.state = closing
+	}
+	s.mu.Unlock()
+	switch was {
+	case opening:
+		s.endLater(nil)
+	case open:
+		s.poke()
+	}
+}
+
+// Abort is rule 5.
+func (s *session) Abort() {
+	s.silence()
+	s.leave()
+}
+
+// end makes the session over for the reason, nil after Close, and tells it. Only the first call has an effect.
+func (s *session) end(err error) {
+	if s.leave() {
+		s.tell(&broker.Ended{Err: err})
+	}
+}
+
+// endLater is end for the methods of the port, which must not call the sink. What the owner calls after it does nothing.
+func (s *session) endLater(err error) {
+	if s.leave() {
+		go s.tell(&broker.Ended{Err: err})
+	}
+}
+
+func (s *session) leave() bool {
+	s.mu.Lock()
+	if s.state == over {
+		s.mu.Unlock()
+		return false
+	}
+	s.state = over
+	s.self.drop()
+	s.mu.Unlock()
+	s.cancel()
+	s.lease.forget(s)
+	return true
+}
