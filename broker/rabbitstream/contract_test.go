@@ -3,7 +3,6 @@ package rabbitstream
 import (
 	"context"
 	"errors"
-	"sync"
 	"testing"
 	"time"
 
@@ -68,29 +67,9 @@ func requests(t testing.TB, node *rabbit.Node) *rabbitmq.Port {
 	return p
 }
 
-var (
-	named   = map[*rabbit.Node]bool{}
-	namedMu sync.Mutex
-)
-
-// name gives the node's cluster a name, once. Without one RabbitMQ looks its host up in the DNS at each connection's beginning, for seconds where nobody answers.
-func name(t testing.TB, node *rabbit.Node) {
-	t.Helper()
-	namedMu.Lock()
-	defer namedMu.Unlock()
-	if named[node] {
-		return
-	}
-	named[node] = true
-	if _, err := node.Ctl(t.Context(), "set_cluster_name", "weir"); err != nil {
-		t.Fatal(err)
-	}
-}
-
 // newPort is a port on the node that is closed with the test.
 func newPort(t testing.TB, node *rabbit.Node, change func(*Config)) *Port {
 	t.Helper()
-	name(t, node)
 	config, err := FromURL("rabbitmq-stream://guest:guest@" + node.StreamAddress())
 	if err != nil {
 		t.Fatal(err)
