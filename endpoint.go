@@ -62,7 +62,7 @@ func (rt *Runtime) spawn(makeProps propsFunc, s *settings) (*endpoint, error) {
 	e := &endpoint{rt: rt, channel: config.Channel, name: config.Name, compat: config.Compat, log: rt.logOf(s)}
 	var end context.CancelFunc
 	e.life, end = context.WithCancel(context.Background())
-	config.Port, config.Env = rt.port, rt.env
+	config.Port, config.Env, config.LostAfter = rt.port, rt.env, rt.lostAfter
 	config.Events = e.event
 	if s.hook != nil {
 		hook := &healthHook{hook: s.hook, failed: e.hookFailed}

@@ -19,12 +19,12 @@ type LateSchema[T any] struct {
 	mu    sync.Mutex
 	text  string
 	codec *codec.Avro[T] // valid when known is closed
-	tell  []func()
+	tell  map[*endpoint]func()
 }
 
 // AvroLater is Avro with a schema that comes later.
 func AvroLater[T any](opts ...codec.Option) (Format[T], *LateSchema[T]) {
-	l := &LateSchema[T]{options: opts, known: make(chan struct{})}
+	l := &LateSchema[T]{options: opts, known: make(chan struct{}), tell: map[*endpoint]func(){}}
 	return Format[T]{codec: lateCodec[T]{l}, late: l}, l
 }
 
@@ -53,21 +53,39 @@ func (l *LateSchema[T]) Set(schema string) error {
 
 var errSchemaSet = errors.New("another schema was set before")
 
-// onKnown calls tell once, when the schema is known.
-func (l *LateSchema[T]) onKnown(tell func()) {
+// onKnown calls tell once, when the schema is known, unless the endpoint has ended.
+func (l *LateSchema[T]) onKnown(e *endpoint, tell func()) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.codec != nil {
 		tell()
 		return
 	}
-	l.tell = append(l.tell, tell)
+	l.tell[e] = tell
+	context.AfterFunc(e.life, func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		delete(l.tell, e)
+	})
+}
+
+// waitedFor says whether the schema is one that comes later and is not known yet.
+func (f *Format[T]) waitedFor() bool {
+	if f.late == nil {
+		return false
+	}
+	select {
+	case <-f.late.known:
+		return false
+	default:
+		return true
+	}
 }
 
 // expectedBy makes an endpoint stop telling its peers that it waits, when the schema is known.
 func (f *Format[T]) expectedBy(e *endpoint) {
 	if f.late != nil {
-		f.late.onKnown(func() { e.rt.system.Root.Send(e.pid, &messages.SchemaKnown{}) })
+		f.late.onKnown(e, func() { e.rt.system.Root.Send(e.pid, &messages.SchemaKnown{}) })
 	}
 }
 

@@ -29,13 +29,15 @@ func (s *settings) opening(ctx context.Context) (context.Context, context.Cancel
 }
 
 // openPort opens an endpoint, and waits for its peers as the options say. When it fails, nothing of it remains, and peers that saw it are told.
-func (rt *Runtime) openPort(ctx context.Context, props propsFunc, s *settings) (*endpoint, error) {
+// opened is called when it is open, before it waits.
+func (rt *Runtime) openPort(ctx context.Context, props propsFunc, s *settings, opened func(*endpoint)) (*endpoint, error) {
 	opening, cancel := s.opening(ctx)
 	defer cancel()
 	e, err := rt.openEndpoint(opening, props, s)
 	if err != nil {
 		return nil, err
 	}
+	opened(e)
 	if err := e.awaitExpected(ctx, opening, s); err != nil {
 		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeAfterFailedOpen)
 		defer cancel()

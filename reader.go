@@ -3,8 +3,10 @@ package weir
 import (
 	"context"
 	"errors"
+	"fmt"
 	"iter"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/d2e2d648/weir/broker"
@@ -25,6 +27,7 @@ type Reader[T any] struct {
 	// Of whoever reads: the reply that a Read did not wait for, and the batch that it did not finish. They are the next Read's, or they would be handed to nobody.
 	pending chan *messages.Batch
 	undone  *decoding[T]
+	got     atomic.Uint64 // records that Reads have given or dealt with
 }
 
 // OpenReader opens the reading end of a channel and waits until it consumes. It creates the channel's resources, unless it is told not to with JoinOnly or is a member of a
@@ -36,12 +39,11 @@ func OpenReader[T any](ctx context.Context, rt *Runtime, channel string, format 
 		return nil, err
 	}
 	s.Create = s.Create && s.GroupIndex == 0
-	s.AwaitSchema = format.late != nil
-	e, err := rt.openPort(ctx, supervisor.ReaderProps, &s)
+	s.AwaitSchema = format.waitedFor()
+	e, err := rt.openPort(ctx, supervisor.ReaderProps, &s, format.expectedBy)
 	if err != nil {
 		return nil, err
 	}
-	format.expectedBy(e)
 	r := &Reader[T]{endpoint: e, format: format, poll: s.Poll, expected: s.Expected, policy: s.undecodable, reading: make(chan struct{}, 1), dead: newDeadLetters(e, &s)}
 	if r.poll == 0 {
 		r.poll = supervisor.DefaultPoll
@@ -58,12 +60,15 @@ func OpenReader[T any](ctx context.Context, rt *Runtime, channel string, format 
 // A failed channel gives its *ChannelError, a closed one ErrClosed. Records that are never committed count against the prefetch: when that is used up, Read waits.
 //
 // With FailRead, a record that cannot be decoded gives a *RecordError, together with a batch that holds that record alone and no value: commit it to go on without it.
-func (r *Reader[T]) Read(ctx context.Context) (*Batch[T], error) {
+func (r *Reader[T]) Read(ctx context.Context) (*Batch[T], error) { return r.read(ctx, ctx) }
+
+// read is Read that waits for records only as long as waiting does.
+func (r *Reader[T]) read(ctx, waiting context.Context) (*Batch[T], error) {
 	select {
 	case r.reading <- struct{}{}:
 		defer func() { <-r.reading }()
-	case <-ctx.Done():
-		return nil, ctx.Err()
+	case <-waiting.Done():
+		return nil, waiting.Err()
 	case <-r.life.Done():
 		return nil, r.ended()
 	}
@@ -72,7 +77,7 @@ func (r *Reader[T]) Read(ctx context.Context) (*Batch[T], error) {
 	}
 	for {
 		if r.undone == nil {
-			b, err := r.next(ctx)
+			b, err := r.next(waiting)
 			switch {
 			case err != nil:
 				return nil, err
@@ -82,6 +87,9 @@ func (r *Reader[T]) Read(ctx context.Context) (*Batch[T], error) {
 			r.undone = &decoding[T]{batch: b}
 		}
 		batch, err := r.decode(ctx, r.undone)
+		if batch != nil {
+			r.got.Add(uint64(len(batch.batch.Records)))
+		}
 		if r.undone.over() {
 			r.undone = nil
 		}
@@ -99,6 +107,9 @@ func (r *Reader[T]) Read(ctx context.Context) (*Batch[T], error) {
 func (r *Reader[T]) next(ctx context.Context) (*messages.Batch, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
+	}
+	if b := r.answered(); b != nil {
+		return b, nil
 	}
 	reply := r.pending
 	if reply == nil {
@@ -123,8 +134,21 @@ func (r *Reader[T]) next(ctx context.Context) (*messages.Batch, error) {
 	}
 }
 
+// answered gives the batch that came for a Read which did not wait for it. Another answer is of another time: that nothing came, or that the reader stood by.
+func (r *Reader[T]) answered() *messages.Batch {
+	select {
+	case b := <-r.pending:
+		r.pending = nil
+		if b.Err == nil && len(b.Records) > 0 {
+			return b
+		}
+	default:
+	}
+	return nil
+}
+
 // Batches gives batch after batch until the context ends or the channel does: the last pair holds the error. Commit each batch when its records are done with.
-// With Expect it also ends, without an error, when all expected writers have finished and no record is left.
+// On a reader that stands by it ends at once. With Expect it also ends, without an error, when all expected writers have finished and no record is left.
 func (r *Reader[T]) Batches(ctx context.Context) iter.Seq2[*Batch[T], error] {
 	return func(yield func(*Batch[T], error) bool) {
 		for {
@@ -139,14 +163,16 @@ func (r *Reader[T]) Batches(ctx context.Context) iter.Seq2[*Batch[T], error] {
 // finishedEvery is how often Batches looks whether all writers have finished, while nothing comes.
 const finishedEvery = 100 * time.Millisecond
 
+var errLook = errors.New("nothing has come: has everybody finished")
+
 // readOrFinish is Read, and gives nothing when there is nothing more to expect.
 func (r *Reader[T]) readOrFinish(ctx context.Context) (*Batch[T], error) {
 	for r.expected > 0 {
-		reading, cancel := context.WithTimeout(ctx, finishedEvery)
-		b, err := r.Read(reading)
-		late := reading.Err() != nil && ctx.Err() == nil
+		waiting, cancel := context.WithTimeoutCause(ctx, finishedEvery, errLook)
+		b, err := r.read(ctx, waiting)
+		look := err != nil && errors.Is(context.Cause(waiting), errLook) && errors.Is(err, waiting.Err())
 		cancel()
-		if !(err != nil && late && errors.Is(err, context.DeadlineExceeded)) && (err != nil || len(b.Records) > 0) {
+		if err == nil && len(b.Records) > 0 || err != nil && !look {
 			return b, err
 		}
 		if finished, err := r.Finished(ctx); err != nil || finished {
@@ -161,6 +187,9 @@ func (r *Reader[T]) readOrFinish(ctx context.Context) (*Batch[T], error) {
 
 // isEnd says that the channel has ended. What ends its dead letters' writer does not end it.
 func isEnd(err error) bool {
+	if errors.Is(err, ErrNotStarted) || errors.Is(err, ErrSilent) {
+		return true // or a loop that goes on would spin
+	}
 	var dead *DeadLetterError
 	var failed *ChannelError
 	return !errors.As(err, &dead) && (errors.Is(err, ErrClosed) || errors.As(err, &failed))
@@ -200,21 +229,26 @@ func (r *Reader[T]) HasRecords(ctx context.Context) (bool, error) {
 	return err == nil && remainder.Records, err
 }
 
-// Finished says that there is nothing more to expect: no record is left (see HasRecords), and all writers that Expect names have stopped or closed, or are not healthy any more. Writers are
-// counted first, so what one wrote last is not missed. Without Expect it only asks for records.
+// Finished says that there is nothing more to expect: no record is left (see HasRecords), and as many writers as Expect names have stopped or closed, or are not healthy any more, and no other is
+// at work. Writers are counted first, so what one wrote last is not missed. Without Expect it only asks for records.
 func (r *Reader[T]) Finished(ctx context.Context) (bool, error) {
 	remainder, err := r.remaining(ctx)
-	return err == nil && !remainder.Records && remainder.Finished >= remainder.Expected, err
+	return err == nil && !remainder.Records && remainder.Finished >= remainder.Expected && !(remainder.AtWork && r.expected > 0), err
 }
 
 func (r *Reader[T]) remaining(ctx context.Context) (*messages.Remainder, error) {
-	remainder, err := ask(ctx, r.endpoint, func(done func(*messages.Remainder)) any { return &messages.Remaining{Done: done} })
+	remainder, err := ask(ctx, r.endpoint, func(done func(*messages.Remainder)) any {
+		return &messages.Remaining{Done: done, Expired: func() bool { return ctx.Err() != nil }}
+	})
 	if err != nil {
 		return nil, err
 	}
 	select {
 	case r.reading <- struct{}{}: // what a Read has left
-		remainder.Records = remainder.Records || r.undone != nil || len(r.pending) > 0
+		if b := r.answered(); b != nil {
+			r.undone = &decoding[T]{batch: b}
+		}
+		remainder.Records = remainder.Records || r.undone != nil
 		<-r.reading
 	default:
 	}
@@ -224,6 +258,9 @@ func (r *Reader[T]) remaining(ctx context.Context) (*messages.Remainder, error) 
 // CommitUpTo commits the first count records that were read since the reader was opened, by the rules of pypz: more than were read is an error, as many as before does nothing, fewer is ignored with
 // an event (CommitIgnored). ErrRedelivered means that all of them that are not committed come again.
 func (r *Reader[T]) CommitUpTo(ctx context.Context, count uint64) error {
+	if got := r.got.Load(); count > got { // the supervisor also counts what a Read has left behind
+		return fmt.Errorf("channel %s: commit %d records: only %d were read", r.channel, count, got)
+	}
 	committed, err := ask(ctx, r.endpoint, func(done func(*messages.Committed)) any { return &messages.CommitUpTo{Count: count, Done: done} })
 	if err != nil {
 		return err
@@ -237,6 +274,7 @@ func (r *Reader[T]) Offsets(ctx context.Context) (Offsets, error) {
 	if err != nil {
 		return Offsets{}, err
 	}
+	s.Offsets.Current = int64(r.got.Load()) - 1
 	return s.Offsets, nil
 }
 

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/rs/zerolog"
@@ -18,6 +19,7 @@ import (
 	"github.com/d2e2d648/weir/broker/embedded"
 	"github.com/d2e2d648/weir/broker/rabbitmq"
 	"github.com/d2e2d648/weir/messages"
+	"github.com/d2e2d648/weir/supervisor"
 )
 
 // Runtime is what the channels of a program share: the broker's connections, an actor system, the workers that run actors, the events. A program needs one for each
@@ -31,7 +33,8 @@ type Runtime struct {
 	env       *actors.Env
 	hub       *hub
 	log       zerolog.Logger
-	id        string // tells it from others in the same actor system
+	lostAfter time.Duration // see supervisor.Config
+	id        string        // tells it from others in the same actor system
 	names     atomic.Uint64
 
 	mu      sync.Mutex
@@ -85,6 +88,7 @@ func OpenConfig(ctx context.Context, config rabbitmq.Config, opts ...RuntimeOpti
 	}
 	rt := OnPort(port, opts...)
 	rt.closePort = port.Close
+	rt.lostAfter = max(supervisor.DefaultLostAfter, 3*config.Heartbeat)
 	if err := rt.probe(ctx); err != nil {
 		port.Close()
 		rt.release()

@@ -35,13 +35,12 @@ func OpenWriter[T any](ctx context.Context, rt *Runtime, channel string, format 
 		return nil, err
 	}
 	s.Create = s.Create && s.GroupIndex == 0
-	s.AwaitSchema = format.late != nil
+	s.AwaitSchema = format.waitedFor()
 	s.sequential = false // a reader's
-	e, err := rt.openPort(ctx, supervisor.WriterProps, &s)
+	e, err := rt.openPort(ctx, supervisor.WriterProps, &s, format.expectedBy)
 	if err != nil {
 		return nil, err
 	}
-	format.expectedBy(e)
 	return newWriter(e, format, &s), nil
 }
 

@@ -107,14 +107,19 @@ type (
 	Committed struct{ Err error }
 
 	// Remaining asks whether there is more to read. The peers are looked at first, and then the records: so a writer that finishes in between has nothing that is missed.
-	Remaining struct{ Done func(*Remainder) }
+	// Expired, if set, says that nobody waits any more: the request is forgotten then, without an answer. It must not block.
+	Remaining struct {
+		Expired func() bool
+		Done    func(*Remainder)
+	}
 
 	// Remainder answers Remaining.
 	Remainder struct {
 		// Records says that records wait, here or at the broker; not those that others hold unacknowledged.
 		Records bool
-		// Finished counts the peers of the other side that have finished, and Expected is the config's.
+		// Finished counts the peers of the other side that have finished, and Expected is the config's. AtWork says that another has not finished.
 		Finished, Expected int
+		AtWork             bool
 		Err                error
 	}
 

@@ -17,6 +17,7 @@ const (
 	DefaultGraceWindow    = 60 * time.Second
 	DefaultHealthInterval = 2 * time.Second
 	DefaultPeerTimeout    = 120 * time.Second
+	DefaultLostAfter      = 30 * time.Second
 	DefaultWindow         = 1000
 	DefaultWindowBytes    = 16 << 20
 	DefaultPoll           = 100
@@ -91,6 +92,9 @@ type Config struct {
 	// PeerTimeout is how long after its last message a peer is healthy; 120 s.
 	PeerTimeout time.Duration
 
+	// LostAfter is how long the broker may take to miss a session whose connection was lost: three heartbeats; 30 s. Until then Remaining does not say that nothing is left.
+	LostAfter time.Duration
+
 	// Window and WindowBytes bound what a writer has unconfirmed at the broker; 1,000 records and 16 MiB. One record may be larger.
 	Window, WindowBytes int
 	// StallAfter is how long a record may be unconfirmed until that is an event; when it is as long again, the producer is replaced. 30 s.
@@ -133,7 +137,7 @@ func (c *Config) check() error {
 		name  string
 		value int64
 	}{
-		{"grace window", int64(c.GraceWindow)}, {"health interval", int64(c.HealthInterval)}, {"peer timeout", int64(c.PeerTimeout)},
+		{"grace window", int64(c.GraceWindow)}, {"health interval", int64(c.HealthInterval)}, {"peer timeout", int64(c.PeerTimeout)}, {"lost after", int64(c.LostAfter)},
 		{"window", int64(c.Window)}, {"window bytes", int64(c.WindowBytes)}, {"stall after", int64(c.StallAfter)}, {"poll", int64(c.Poll)}, {"poll timeout", int64(c.PollTimeout)},
 	} {
 		if f.value < 0 {
@@ -161,6 +165,7 @@ func (c *Config) defaults() {
 	def(&c.GraceWindow, DefaultGraceWindow)
 	def(&c.HealthInterval, DefaultHealthInterval)
 	def(&c.PeerTimeout, DefaultPeerTimeout)
+	def(&c.LostAfter, DefaultLostAfter)
 	def(&c.Window, DefaultWindow)
 	def(&c.WindowBytes, DefaultWindowBytes)
 	def(&c.StallAfter, actors.DefaultStallAfter)

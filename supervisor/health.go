@@ -42,7 +42,6 @@ func (c *channel) onTick(ctx actor.Context, m *messages.Tick) {
 		return
 	}
 	k.proved()
-	c.peers.forget(c.now())
 	if c.statusProducer == nil {
 		return
 	}

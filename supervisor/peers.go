@@ -224,7 +224,7 @@ func (p *peers) snapshot(now time.Time) messages.Peers {
 	return out
 }
 
-// forget drops the peers that have been unhealthy for long.
+// forget drops the peers that have been unhealthy for long. Only where there is no room for others: a writer that has finished long ago still is one of those that a reader expects.
 func (p *peers) forget(now time.Time) {
 	p.swept = now
 	p.all = slices.DeleteFunc(p.all, func(q peer) bool {

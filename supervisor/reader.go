@@ -71,7 +71,7 @@ func (r *Reader) Receive(ctx actor.Context) {
 	case *messages.Remaining:
 		r.onRemaining(ctx, m)
 	case *messages.Looked:
-		r.onLooked(m)
+		r.onLooked(ctx, m)
 	case *messages.AcknowledgeInput:
 		r.onAcknowledgeInput(ctx, m)
 	default:

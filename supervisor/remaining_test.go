@@ -192,8 +192,8 @@ func TestRemainingEndsWithTheChannel(t *testing.T) {
 		{"close", func(_ *bed, r *end) { r.close(5 * time.Second) }, func(err error) bool { return err == supervisor.ErrClosed }},
 		{"stopped by its owner", func(b *bed, r *end) { b.world.System().Root.Stop(r.pid) }, func(err error) bool { return err == supervisor.ErrClosed }},
 		{"failure", func(b *bed, r *end) {
-			b.failing("reader/data-consumer", broker.ErrPermission)
-			r.remaining()
+			b.failing("reader/data-consumer", broker.ErrPermission) // at its next ping
+			b.until("it failed", 5*time.Second, func() bool { return r.has(messages.Failed) })
 		}, func(err error) bool { return errors.Is(err, broker.ErrPermission) }},
 		{"crash", func(b *bed, r *end) { crash(b, "reader", false); r.send(&messages.Inspect{}) }, func(err error) bool { return errors.Is(err, errInjected) }},
 	} {
@@ -342,4 +342,46 @@ func TestFinishedOverAnIncidentBesideAnotherReader(t *testing.T) {
 	await(b, other.demand(1), time.Second) // one each: this one is not committed
 	b.world.Broker().CutOwner("orders/reader/data-consumer")
 	b.until("the reader is done", 2*time.Minute, finishes(b, reader))
+}
+
+// A writer that has finished stays one of those that are expected, however long ago that was; one beside it that is at work is told.
+func TestFinishedWritersAreNotForgotten(t *testing.T) {
+	b := newBed(t)
+	reader := b.reader(expects(1))
+	reader.opened()
+	first := b.writer(named("first"))
+	first.opened()
+	b.world.RunFor(3 * time.Second)
+	await(b, first.close(time.Second), 2*time.Second)
+	b.world.RunFor(30 * time.Minute)
+	if a := await(b, reader.remaining(), time.Second); a.Finished != 1 || a.AtWork {
+		t.Errorf("half an hour later: %+v", *a)
+	}
+	b.writer(named("second")).opened()
+	b.world.RunFor(3 * time.Second)
+	if a := await(b, reader.remaining(), time.Second); a.Finished != 1 || !a.AtWork {
+		t.Errorf("with another at work: %+v", *a)
+	}
+}
+
+// Nobody's question is kept: those who have left while the broker was away are not asked for when it is back.
+func TestQuestionsOfThoseWhoHaveLeft(t *testing.T) {
+	b, _, reader := both(t, within(supervisor.Forever))
+	b.world.Broker().Freeze()
+	answered := reader.remaining() // the broker is asked, and says nothing
+	left, asked := false, 0
+	for range 100 {
+		reader.send(&messages.Remaining{Expired: func() bool { asked++; return left }, Done: func(*messages.Remainder) { t.Error("who has left is answered") }})
+	}
+	b.world.RunFor(time.Second)
+	left = true
+	last := reader.remaining()
+	b.world.RunFor(time.Second)
+	asked = 0
+	b.world.Broker().Thaw()
+	await(b, answered, time.Minute)
+	await(b, last, time.Minute)
+	if asked != 0 {
+		t.Errorf("%d were kept", asked)
+	}
 }
