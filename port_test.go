@@ -11,6 +11,8 @@ import (
 
 	"github.com/d2e2d648/weir"
 	"github.com/d2e2d648/weir/messages"
+	"github.com/d2e2d648/weir/test/rabbit"
+	"github.com/d2e2d648/weir/test/rabbit/rabbittest"
 )
 
 // What the original's ports and channels have, on every broker.
@@ -327,5 +329,116 @@ func TestDeletingTellsHowManyRecordsAreLost(t *testing.T) {
 				return
 			}
 		}
+	})
+}
+
+// An output port with several connections: each channel gets all.
+func TestMultiWriterWritesToAllChannels(t *testing.T) {
+	eachBroker(t, func(ctx context.Context, t *testing.T, rt *weir.Runtime, channel string) {
+		var writers []*weir.Writer[string]
+		var readers []*weir.Reader[string]
+		for _, name := range []string{channel + ".1", channel + ".2"} {
+			writers = append(writers, writer(ctx, t, rt, name, "w", weir.Create()))
+			readers = append(readers, reader(ctx, t, rt, name, "r", weir.Expect(1)))
+		}
+		m := weir.MultiWriter(writers...)
+		ok(t, m.WaitForReaders(ctx, 1))
+		ok(t, m.Write(ctx, "a", "b"))
+		ok(t, m.Close(ctx))
+		for i, r := range readers {
+			var got []string
+			for b, err := range r.Batches(ctx) {
+				ok(t, err)
+				got = append(got, b.Values...)
+				ok(t, b.Commit(ctx))
+			}
+			if !slices.Equal(got, []string{"a", "b"}) {
+				t.Errorf("channel %d: %q", i, got)
+			}
+		}
+	})
+}
+
+// Replicas without fan-out share the load: each record goes to one of them.
+func TestGroupSharesTheLoad(t *testing.T) {
+	eachBroker(t, func(ctx context.Context, t *testing.T, rt *weir.Runtime, channel string) {
+		const records = 400
+		w := writer(ctx, t, rt, channel, "w", weir.Create())
+		var readers []*weir.Reader[string]
+		for i := range 2 {
+			readers = append(readers, reader(ctx, t, rt, channel, fmt.Sprint("r_", i), weir.Group("g", i, 2), weir.Poll(10), weir.Prefetch(10), weir.Expect(1)))
+		}
+		for i := range records {
+			_, err := w.Send(ctx, fmt.Sprint(i))
+			ok(t, err)
+		}
+		ok(t, w.Close(ctx))
+		type share struct {
+			values []string
+			err    error
+		}
+		shares := make(chan share)
+		for _, r := range readers {
+			go func() {
+				var s share
+				for b, err := range r.Batches(ctx) {
+					if err == nil {
+						s.values = append(s.values, b.Values...)
+						err = b.Commit(ctx)
+					}
+					if s.err = err; err != nil {
+						break
+					}
+				}
+				shares <- s
+			}()
+		}
+		seen := map[string]int{}
+		for range readers {
+			s := <-shares
+			ok(t, s.err)
+			if len(s.values) == 0 {
+				t.Error("one of them got nothing")
+			}
+			for _, v := range s.values {
+				seen[v]++
+			}
+		}
+		if len(seen) != records {
+			t.Errorf("%d records of %d", len(seen), records)
+		}
+		for v, n := range seen {
+			if n != 1 {
+				t.Errorf("%s came %d times", v, n)
+			}
+		}
+	})
+}
+
+// The original's configuration opens both ends of a channel where it says.
+func TestPypzConfigurationOnRabbitMQ(t *testing.T) {
+	rabbittest.EachVersion(t, func(t *testing.T, node *rabbit.Node) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		config := must[*weir.PypzConfig](t)(weir.ParsePypz([]byte(`{"channelLocation": "` + node.Address() + `", "channelConfig": {"max_poll_records": 2, "metricsEnabled": true}, "portOpenTimeoutMs": 20000}`)))
+		rt := must[*weir.Runtime](t)(weir.Open(ctx, config.URL()))
+		options := func(name string, more ...weir.Option) []weir.Option {
+			return append(config.Options(), quick(name, more...)...)
+		}
+		r := must[*weir.Reader[string]](t)(weir.OpenReader(ctx, rt, "pypz.config.in", weir.Text(), options("r")...))
+		w := must[*weir.Writer[string]](t)(weir.OpenWriter(ctx, rt, "pypz.config.in", weir.Text(), options("w", weir.Expect(1))...))
+		ok(t, w.Write(ctx, "a", "b", "c"))
+		for n := 0; n < 3; {
+			b := must[*weir.Batch[string]](t)(r.Read(ctx))
+			if n += len(b.Values); len(b.Values) > 2 {
+				t.Errorf("a batch of %d", len(b.Values))
+			}
+			ok(t, b.Commit(ctx))
+		}
+		until(ctx, t, r, "metrics come", func(p weir.Peers) bool {
+			_, has := p.All[0].Payload.Get("averageTimePerOutputCycleMs")
+			return has
+		})
+		ok(t, rt.Close(ctx))
 	})
 }
