@@ -47,6 +47,27 @@ func TestLinesThroughRabbitMQ(t *testing.T) {
 	})
 }
 
+// With --compat a pypz peer can declare the channel again: a classic queue, no dead letters.
+func TestCompatDeclaresAsPypzDoes(t *testing.T) {
+	rabbittest.EachVersion(t, func(t *testing.T, node *rabbit.Node) {
+		ends := []string{"demo-compat", "--broker", node.URL(), "--compat"}
+		command(t, exitFine, "a\nb\n", append([]string{"write", "--create"}, ends...)...)
+		queues, err := node.Ctl(t.Context(), "list_queues", "--quiet", "name", "type", "arguments")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, line := range strings.Split(queues, "\n") {
+			line = strings.Replace(line, `{"x-queue-type","classic"}`, "", 1) // what RabbitMQ 4 adds by itself
+			if name, rest, _ := strings.Cut(line, "\t"); name == "demo-compat" && strings.TrimSpace(rest) != "classic\t[]" || name == "demo-compat.dead" {
+				t.Errorf("%q", line)
+			}
+		}
+		if out, _ := command(t, exitFine, "", append([]string{"read", "--count", "2", "--delete"}, ends...)...); out != "a\nb\n" {
+			t.Errorf("%q", out)
+		}
+	})
+}
+
 func TestRunThroughRabbitMQ(t *testing.T) {
 	rabbittest.EachVersion(t, func(t *testing.T, node *rabbit.Node) {
 		args := []string{"--broker", node.URL(), "--records", "5000", "--rate", "10000", "--health-interval", "50ms", "--ordered", "--crashes", "3"}

@@ -21,6 +21,7 @@ type readCmd struct {
 	Format   string `enum:"lines,avro" default:"lines" placeholder:"FORMAT" help:"lines: a line each, as --schema and --json say. avro: one Avro object container file with the schema of --schema. Default lines."`
 	Compress string `enum:"null,deflate," default:"" placeholder:"CODEC" help:"The codec of a container file: null, deflate. Default null, which is none."`
 
+	Compat      bool          `help:"Declare the channel exactly as pypz does, so that pypz peers can declare it, too."`
 	Name        string        `placeholder:"NAME" help:"This reader's name, as its peers see it. Default a random one."`
 	Count       int           `placeholder:"N" help:"Stop after N records; the others stay in the queue."`
 	Idle        time.Duration `placeholder:"DURATION" help:"Stop when nothing has come for so long, such as 5s."`
@@ -61,6 +62,8 @@ func (cmd *readCmd) Validate() error {
 		return errors.New("--compress is for the container files of --format avro")
 	case cmd.Count < 0 || cmd.Idle < 0:
 		return errors.New("--count and --idle must not be negative")
+	case cmd.Compat && cmd.Undecodable == "dead-letter":
+		return errors.New("--undecodable dead-letter needs the queue CHANNEL.dead, which --compat does not declare: choose fail or skip")
 	case cmd.Timeout <= 0:
 		return errors.New("--timeout must be above 0")
 	}
@@ -127,6 +130,9 @@ func (cmd *readCmd) options() []weir.Option {
 	}
 	if cmd.Name != "" {
 		opts = append(opts, weir.Name(cmd.Name))
+	}
+	if cmd.Compat {
+		opts = append(opts, weir.Compat())
 	}
 	switch cmd.Undecodable {
 	case "skip":

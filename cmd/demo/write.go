@@ -24,6 +24,7 @@ type writeCmd struct {
 	Format  string `enum:"ndjson,text,avro," default:"" placeholder:"FORMAT" help:"ndjson: each line is a JSON value, blank lines are skipped; with --schema it is sent as Avro, without as text. text: each line is a record as it is, an empty one too. avro: an Avro object container file. Default: avro for an --input whose name ends in .avro, else ndjson with --schema, text without."`
 	Schema  string `type:"existingfile" placeholder:"FILE" help:"The Avro schema of the records. A container file has its own: then this one must be the same, in its canonical form."`
 
+	Compat      bool          `help:"Declare the channel exactly as pypz does, so that pypz peers can declare it, too."`
 	Name        string        `placeholder:"NAME" help:"This writer's name, as its peers see it. Default a random one."`
 	Create      bool          `help:"Declare the channel's exchange and queues if they are not there; otherwise wait until a reader has."`
 	WaitReaders int           `placeholder:"N" help:"Wait until so many readers are there before writing."`
@@ -148,6 +149,9 @@ func (cmd *writeCmd) options() []weir.Option {
 	opts := []weir.Option{weir.Window(8*callRecords, 16<<20)} // several calls under way
 	if cmd.Name != "" {
 		opts = append(opts, weir.Name(cmd.Name))
+	}
+	if cmd.Compat {
+		opts = append(opts, weir.Compat())
 	}
 	if cmd.Create {
 		opts = append(opts, weir.Create())
