@@ -385,3 +385,23 @@ func TestQuestionsOfThoseWhoHaveLeft(t *testing.T) {
 		t.Errorf("%d were kept", asked)
 	}
 }
+
+// A session whose end the broker has not seen is waited for as long as the heartbeat may take: until then the broker keeps its records for it, and they are not ready.
+func TestFinishedWaitsAsLongAsTheHeartbeatTakes(t *testing.T) {
+	b := newBed(t)
+	b.world.Broker().SetHeartbeat(time.Minute)
+	writer, reader := b.both(expects(1), polls(10*time.Millisecond), func(c *supervisor.Config) { c.LostAfter = 3 * time.Minute })
+	writer.write("last")
+	writer.close(10 * time.Second)
+	b.world.RunFor(100 * time.Millisecond)
+	for i := range 3 {
+		b.world.Broker().FreezeConsumer(i)
+	}
+	once(b, "reader/data-consumer")
+	b.world.System().Root.Send(actor.NewPID(reader.pid.Address, "reader/data-consumer-1"), &messages.Ping{})
+	b.until("it is down", time.Second, func() bool { return len(seen[*messages.ChildFailed](reader)) > 0 })
+	b.until("the reader is done", 4*time.Minute, finishes(b, reader))
+	if n := reader.snapshot().Records; n != 1 {
+		t.Errorf("finished with %d records of 1", n)
+	}
+}
