@@ -23,6 +23,11 @@ type Endpoint struct {
 	GroupIndex int
 }
 
+// Faces says whether the other is on the other side, outside one's own group.
+func (e *Endpoint) Faces(other *Endpoint) bool {
+	return other.Side != e.Side && (e.Group == "" || other.Group != e.Group)
+}
+
 // Peer is what an endpoint knows of another. It is a value, safe to keep.
 type Peer struct {
 	Endpoint
@@ -190,7 +195,7 @@ func (p Peers) AnyHealthyAtWork() bool {
 
 // Others gives the peers of the other side, outside one's own group.
 func (p Peers) Others() Peers {
-	return p.Where(func(q *Peer) bool { return q.Side != p.Self.Side && (p.Self.Group == "" || q.Group != p.Self.Group) })
+	return p.Where(func(q *Peer) bool { return p.Self.Faces(&q.Endpoint) })
 }
 
 // Members gives the other members of one's own group, as far as they are known: only a principal hears them.

@@ -240,7 +240,7 @@ func (p *peers) forget(now time.Time) {
 func (p *peers) are(what messages.PeersAre, now time.Time) (count int, enough bool) {
 	enough = true
 	for i := range p.all {
-		if !p.other(&p.all[i]) {
+		if !p.self.Faces(&p.all[i].Endpoint) {
 			continue
 		}
 		q, is := p.view(&p.all[i], now), false
@@ -258,11 +258,6 @@ func (p *peers) are(what messages.PeersAre, now time.Time) (count int, enough bo
 		}
 	}
 	return count, enough
-}
-
-// other says whether a peer is of the other side, outside one's own group.
-func (p *peers) other(q *peer) bool {
-	return q.Side != p.self.Side && (p.self.Group == "" || q.Group != p.self.Group)
 }
 
 // over says whether a state is that of a peer that is not at work any more.
