@@ -222,7 +222,7 @@ func (c *consumer) encode(out []byte, _ int) (_ []byte, more bool) {
 // Abort is rule 5. What was acknowledged before is still told to the broker, if the connection lives: it costs nobody any waiting, and
 // spares duplicates.
 func (c *consumer) Abort() {
-	c.silence()
+	c.Silence()
 	if c.beginClose() {
 		c.link.wire.say(c)
 		c.lease.forget(&c.session)

@@ -169,7 +169,7 @@ func (c *consumer) hand(more []broker.Event) {
 	c.account.hand(records(now))
 	c.mu.Unlock()
 	if len(now) > 0 {
-		c.tell(now...)
+		c.Tell(now...)
 	}
 }
 

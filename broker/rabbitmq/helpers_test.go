@@ -189,7 +189,7 @@ func attachPublisher(w *wire, config broker.PublisherConfig, sink broker.Sink) *
 
 func attachOpen(w *wire, e endpoint, sink broker.Sink, maxBatch int) {
 	s := e.base()
-	s.init(sink, maxBatch)
+	s.Init(sink, maxBatch)
 	s.keeper = newKeeper(context.Background(), new(sync.WaitGroup), &Config{}, "test")
 	s.lease = &lease{sessions: map[*session]struct{}{}}
 	s.settled = make(chan struct{})

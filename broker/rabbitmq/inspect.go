@@ -142,7 +142,7 @@ func (c *consumer) fenced() bool {
 	c.mu.Unlock()
 	c.gathered()
 	if c.now() == open { // once Close was called deliveries are not told, so neither is this
-		c.tell(answers...)
+		c.Tell(answers...)
 	}
 	if more {
 		c.link.wire.say(c)

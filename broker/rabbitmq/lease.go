@@ -42,7 +42,7 @@ func (l *lease) OpenConsumer(config broker.ConsumerConfig, sink broker.Sink) bro
 
 func (l *lease) start(e endpoint, k *keeper, sink broker.Sink, maxBatch int, err error) {
 	s := e.base()
-	s.init(sink, maxBatch)
+	s.Init(sink, maxBatch)
 	s.keeper, s.lease = k, l
 	l.mu.Lock()
 	gone := l.gone

@@ -176,6 +176,6 @@ func (p *publisher) held() {
 	}
 	p.mu.Unlock()
 	if changed {
-		p.tell(&broker.Blocked{On: on})
+		p.Tell(&broker.Blocked{On: on})
 	}
 }

@@ -8,6 +8,7 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 
 	"github.com/d2e2d648/weir/broker"
+	"github.com/d2e2d648/weir/broker/internal/outbox"
 )
 
 // state is a session's. It only goes up.
@@ -26,7 +27,7 @@ const (
 // mu guards the state and what the owner's calls and the flusher share, also in publisher and consumer. It is never held over a call of amqp091
 // or of the sink; the locks of the lease, the keeper and the wire are not taken under it.
 type session struct {
-	outbox
+	outbox.Outbox
 	what   string // for errors: publish to …, consume …
 	keeper *keeper
 	lease  *lease
@@ -116,7 +117,7 @@ func (s *session) opened() {
 	early := s.early
 	s.mu.Unlock()
 	s.keeper.leavePlace(s)
-	s.tell(&broker.Opened{})
+	s.Tell(&broker.Opened{})
 	if early {
 		s.Close()
 	}
@@ -150,21 +151,21 @@ func (s *session) beginClose() (flush bool) {
 
 // Abort is rule 5.
 func (s *session) Abort() {
-	s.silence()
+	s.Silence()
 	s.leave()
 }
 
 // end makes the session over for the reason, nil after Close, and tells it. Only the first call has an effect.
 func (s *session) end(err error) {
 	if s.leave() {
-		s.tell(&broker.Ended{Err: err})
+		s.Tell(&broker.Ended{Err: err})
 	}
 }
 
 // endLater is end for the methods of the port, which must not call the sink. What the owner calls after it does nothing.
 func (s *session) endLater(err error) {
 	if s.leave() {
-		go s.tell(&broker.Ended{Err: err})
+		go s.Tell(&broker.Ended{Err: err})
 	}
 }
 

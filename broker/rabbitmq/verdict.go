@@ -84,7 +84,7 @@ func (p *publisher) gathered() {
 	}
 	p.verdicts, p.confirmed, p.nacked, p.returned = p.verdicts[:0], p.confirmed[:0], p.nacked[:0], p.returned[:0]
 	if len(events) > 0 {
-		p.tell(events...)
+		p.Tell(events...)
 	}
 	if unknown {
 		p.end(failure(p.what, broker.ErrReturned, nil))

@@ -203,7 +203,7 @@ func (c *consumer) hand() {
 	defer c.handing.Unlock()
 	events := c.next()
 	if len(events) > 0 {
-		c.tell(events...)
+		c.Tell(events...)
 	}
 }
 
@@ -301,7 +301,7 @@ func (c *consumer) pump() (time.Duration, error) {
 		return 0, trouble
 	}
 	for range inspects {
-		c.tell(&broker.Inspected{})
+		c.Tell(&broker.Inspected{})
 	}
 	if due > 0 {
 		if err := c.do(func() error { return c.consumer.Credit(int16(due)) }); err != nil {

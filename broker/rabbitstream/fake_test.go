@@ -167,7 +167,13 @@ func TestLateCall(t *testing.T) {
 		t.Error("a panic is no error")
 	}
 	tries := 0
-	err := p.call(time.Millisecond, func() error { time.Sleep(30 * time.Millisecond); return nil }, func() bool { tries++; return true }, nil)
+	asked := make(chan struct{})
+	err := p.call(time.Millisecond, func() error { <-asked; return nil }, func() bool {
+		if tries++; tries == 1 {
+			close(asked)
+		}
+		return true
+	}, nil)
 	if err != nil || tries == 0 {
 		t.Errorf("%v after %d tries", err, tries)
 	}

@@ -39,7 +39,7 @@ var errAborted = errors.New("the lease was aborted")
 
 func (l *lease) start(e endpoint, k *keeper, sink broker.Sink, maxBatch int, err error) {
 	s := e.base()
-	s.init(sink, maxBatch)
+	s.Init(sink, maxBatch)
 	s.start(l, k, e)
 	l.mu.Lock()
 	gone := l.gone

@@ -256,7 +256,7 @@ func (p *publisher) confirmed(all []*stream.ConfirmationStatus) {
 		p.poke()
 	}
 	if !over && len(events) > 0 {
-		p.tell(events...)
+		p.Tell(events...)
 	}
 }
 

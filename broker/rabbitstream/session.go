@@ -10,6 +10,7 @@ import (
 	"github.com/rabbitmq/rabbitmq-stream-go-client/pkg/stream"
 
 	"github.com/d2e2d648/weir/broker"
+	"github.com/d2e2d648/weir/broker/internal/outbox"
 )
 
 // state is a session's. It only goes up.
@@ -26,7 +27,7 @@ const (
 //
 // mu guards the state and what methods and worker share, also in publisher and consumer. It is never held over a call of the client or of the sink.
 type session struct {
-	outbox
+	outbox.Outbox
 	what   string // for errors: publish to …, consume …
 	stream string
 	key    string // no two with the same on one connection; "" for any
@@ -143,7 +144,7 @@ func (s *session) begin() error {
 	}
 	s.mu.Unlock()
 	if wanted {
-		s.tell(&broker.Opened{LastSequence: f.lastSequence})
+		s.Tell(&broker.Opened{LastSequence: f.lastSequence})
 	}
 	return nil
 }
@@ -317,21 +318,21 @@ func (s *session) Close() {
 
 // Abort is rule 5.
 func (s *session) Abort() {
-	s.silence()
+	s.Silence()
 	s.leave()
 }
 
 // end makes the session over for the reason, nil after Close, and tells it. Only the first call has an effect.
 func (s *session) end(err error) {
 	if s.leave() {
-		s.tell(&broker.Ended{Err: err})
+		s.Tell(&broker.Ended{Err: err})
 	}
 }
 
 // endLater is end for the methods of the port, which must not call the sink. What the owner calls after it does nothing.
 func (s *session) endLater(err error) {
 	if s.leave() {
-		go s.tell(&broker.Ended{Err: err})
+		go s.Tell(&broker.Ended{Err: err})
 	}
 }
 

@@ -1,4 +1,5 @@
-package rabbitstream
+// Package outbox is what the sessions of the adapters have in common: how their events reach the sink.
+package outbox
 
 import (
 	"sync"
@@ -6,9 +7,9 @@ import (
 	"github.com/d2e2d648/weir/broker"
 )
 
-// outbox is where a session's events gather until its owner takes them (rule 19). The sink is called by whichever goroutine adds the first
+// Outbox is where a session's events gather until its owner takes them (rule 19). The sink is called by whichever goroutine adds the first
 // event, never by two at a time and never with the lock held, so that a sink may call the port.
-type outbox struct {
+type Outbox struct {
 	sink     broker.Sink
 	maxBatch int // of a Delivered
 
@@ -20,13 +21,14 @@ type outbox struct {
 	pending broker.Pending
 }
 
-func (o *outbox) init(sink broker.Sink, maxBatch int) {
+// Init sets the sink, and the most records of a merged Delivered.
+func (o *Outbox) Init(sink broker.Sink, maxBatch int) {
 	o.sink, o.maxBatch = sink, maxBatch
 	o.pending.Take = o.take
 }
 
-// tell adds events in order and rings. Not to be called from inside a method of the port (rule 2).
-func (o *outbox) tell(events ...broker.Event) {
+// Tell adds events in order and rings. Not to be called from inside a method of the port (rule 2).
+func (o *Outbox) Tell(events ...broker.Event) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for _, e := range events {
@@ -42,7 +44,7 @@ func (o *outbox) tell(events ...broker.Event) {
 }
 
 // ring calls the sink without the lock. After a panic of the sink's the next event rings again, whether this one was taken or not.
-func (o *outbox) ring() {
+func (o *Outbox) ring() {
 	o.mu.Unlock()
 	returned := false
 	defer func() {
@@ -55,7 +57,7 @@ func (o *outbox) ring() {
 }
 
 // add merges the event into the last one where it can. The lock is held.
-func (o *outbox) add(e broker.Event) {
+func (o *Outbox) add(e broker.Event) {
 	if n := len(o.events); n > 0 && o.merge(o.events[n-1], e) {
 		return
 	}
@@ -65,7 +67,7 @@ func (o *outbox) add(e broker.Event) {
 	}
 }
 
-func (o *outbox) merge(last, e broker.Event) bool {
+func (o *Outbox) merge(last, e broker.Event) bool {
 	switch e := e.(type) {
 	case *broker.Confirmed:
 		if l, ok := last.(*broker.Confirmed); ok && l.Last+1 == e.First {
@@ -86,7 +88,7 @@ func (o *outbox) merge(last, e broker.Event) bool {
 	return false
 }
 
-func (o *outbox) take() []broker.Event {
+func (o *Outbox) take() []broker.Event {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	events := o.events
@@ -94,8 +96,8 @@ func (o *outbox) take() []broker.Event {
 	return events
 }
 
-// silence ends the telling (rule 5). It does not wait for a sink that runs.
-func (o *outbox) silence() {
+// Silence ends the telling (rule 5). It does not wait for a sink that runs.
+func (o *Outbox) Silence() {
 	o.mu.Lock()
 	o.shut, o.events = true, nil
 	o.mu.Unlock()
