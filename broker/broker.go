@@ -37,14 +37,15 @@
 //  20. Each Inspect of an open session is answered by one Inspected, in their order, unless the session is closed, aborted or ends before. It comes behind
 //     every delivery that the broker had handed to this session before it counted: so Ready 0 with nothing delivered means that nothing is left
 //     but what consumers hold, and with Consumers 1 nothing but what this one holds. What they hold unsettled does not count, and what this session rejected just before need not count yet.
-//     Before Opened and after Close or Ended Inspect does nothing. Of a stream Ready is the broker's own figure and of no use (RabbitMQ says 0,
-//     whatever is there); a session that does not consume it as one (ConsumerConfig.Stream) must not ask.
+//     Before Opened and after Close or Ended Inspect does nothing. Of a stream Ready is what is there
+//     behind the last record that this session was told of, where the port knows names (rule 22); else it is the broker's own figure and of no use (RabbitMQ says 0,
+//     whatever is there). A session that does not consume a stream as one (ConsumerConfig.Stream) must not ask.
 //  21. With PublisherConfig.Name the broker remembers, for the stream and that name and over sessions, the greatest sequence that it has. Opened says which
 //     (LastSequence; 0: none). What is published with a sequence at or below it is confirmed and not stored again. So the sequences of a name must rise,
 //     and one publisher has it at a time: of two that share it, the broker confirms records that it drops.
 //  22. With ConsumerConfig.Name the broker keeps, for the stream and that name and over sessions, an offset. Ack(tag, true) stores the tag's (a tenth of a
 //     second later, so that many are one; Close stores the last before it ends, rule 16). A session begins behind the one that is stored, or where
-//     Stream says when there is none. Ack of one tag and Reject store nothing. So what was delivered and is not below a stored offset comes again to the next session
+//     Stream says when there is none or IgnoreStored is set. A port that knows names says in Opened where a session on a stream begins (Next). Ack of one tag and Reject store nothing. So what was delivered and is not below a stored offset comes again to the next session
 //     of that name.
 package broker
 
@@ -123,6 +124,8 @@ type ConsumerConfig struct {
 	// Name, when set, is the stable name of rule 22, at most 255 bytes. Stream must be set, else the session ends with ErrMisuse; so it does at a port that has
 	// no such names (AMQP).
 	Name string
+	// IgnoreStored begins where Stream says, whatever offset is stored under Name. It goes on storing all the same.
+	IgnoreStored bool
 	// Properties asks for Record.Properties of deliveries. Left out, they are nil: decoding them costs an allocation a record.
 	Properties bool
 }

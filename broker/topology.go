@@ -137,6 +137,8 @@ type QueueOptions struct {
 	SegmentBytes int64
 	// SingleActiveConsumer delivers to one consumer at a time, the others wait.
 	SingleActiveConsumer bool
+	// AutoDelete has a queue deleted when its last consumer goes, once it had one.
+	AutoDelete bool
 }
 
 // StreamOffset is where to begin in a stream. The zero value is the first record that is kept.
