@@ -137,7 +137,7 @@ type QueueOptions struct {
 	SegmentBytes int64
 	// SingleActiveConsumer delivers to one consumer at a time, the others wait.
 	SingleActiveConsumer bool
-	// AutoDelete has a queue deleted when its last consumer goes, once it had one.
+	// AutoDelete has a queue deleted when its last consumer goes, once it had one. Declaring a quorum queue or a stream so is ErrWrongType: they cannot be.
 	AutoDelete bool
 }
 

@@ -1,6 +1,8 @@
 package brokertest
 
 import (
+	"errors"
+
 	"github.com/d2e2d648/weir/broker"
 )
 
@@ -13,6 +15,10 @@ var deleteCases = []Case{
 	{"if-unused on an exchange", nil, ifUnusedExchange},
 	{"deleting a queue drops its bindings", nil, deletingDropsBindings},
 	{"a queue declared again is empty", nil, declaredAgainIsEmpty},
+	{"a queue goes with its last consumer", nil, goesWithLast},
+	{"a queue goes with its last consumer's connection", nil, goesWithConnection},
+	{"a queue that had no consumer stays", nil, staysWithout},
+	{"what cannot go with its last consumer", nil, cannotGo},
 }
 
 func deletingMissing(e *env) {
@@ -76,4 +82,64 @@ func declaredAgainIsEmpty(e *env) {
 	c := e.of(q)
 	c.takes("after")
 	c.none()
+}
+
+var goes = broker.QueueOptions{Type: broker.Classic, AutoDelete: true}
+
+func (e *env) gone(queue string) {
+	e.Helper()
+	e.eventually("the queue is gone", func() bool {
+		err := e.do(broker.InspectQueue{Name: queue}).Err
+		if err != nil && !errors.Is(err, broker.ErrUnavailable) { // that may be a cut of its own
+			e.isError("inspect", err, broker.ErrNotFound)
+		}
+		return errors.Is(err, broker.ErrNotFound)
+	})
+}
+
+func goesWithLast(e *env) {
+	for _, leave := range []func(*consumer){
+		func(c *consumer) { c.close() }, func(c *consumer) { method(c.port.Abort) },
+		func(c *consumer) { c.ack(0, false); e.isError("Ended", c.ended(), broker.ErrTag) },
+	} {
+		q := e.queue(goes)
+		p := e.to(q)
+		a, b := e.of(q), e.of(q)
+		leave(a)
+		e.consumers(q, 1)
+		p.put("marker")
+		b.takes("marker")
+		leave(b)
+		e.gone(q)
+		e.must(broker.DeclareQueue{Name: q, QueueOptions: goes})
+		e.of(q).none() // what b had is not there
+	}
+}
+
+func goesWithConnection(e *env) {
+	q, stays := e.queue(goes), e.queue(broker.QueueOptions{Type: broker.Classic})
+	c, other := e.of(q), e.of(stays)
+	e.provoke("cut", e.h.Cut())
+	e.isError("Ended", c.ended(), broker.ErrUnavailable)
+	e.isError("Ended", other.ended(), broker.ErrUnavailable)
+	e.gone(q)
+	e.must(broker.InspectQueue{Name: stays})
+}
+
+// The other one's going comes later.
+func staysWithout(e *env) {
+	q, other := e.queue(goes), e.queue(goes)
+	e.to(q).put("marker")
+	e.of(other).close()
+	e.gone(other)
+	e.must(broker.DeclareQueue{Name: q, QueueOptions: goes})
+	e.of(q).takes("marker")
+}
+
+func cannotGo(e *env) {
+	for _, typ := range []broker.QueueType{broker.Quorum, broker.Stream} {
+		name := e.name("queue")
+		e.fails(broker.DeclareQueue{Name: name, QueueOptions: broker.QueueOptions{Type: typ, AutoDelete: true}}, broker.ErrWrongType)
+		e.fails(broker.InspectQueue{Name: name}, broker.ErrNotFound)
+	}
 }

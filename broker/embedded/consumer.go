@@ -138,6 +138,9 @@ func (c *consumer) forgotten() {
 	c.b.consumers = without(c.b.consumers, c)
 	c.queue.consumers = without(c.queue.consumers, c)
 	c.queue.giveAllBack(&c.unsettled)
+	if c.queue.options.AutoDelete && len(c.queue.consumers) == 0 {
+		c.b.remove(c.queue)
+	}
 }
 
 // credit is how many more may be assigned to it.

@@ -53,6 +53,8 @@ func (b *Broker) declareQueue(r broker.DeclareQueue) broker.Result {
 	switch {
 	case r.Name == "":
 		return broker.Result{Err: fmt.Errorf("declare queue: %w: no name", broker.ErrMisuse)}
+	case r.AutoDelete && (r.Type == broker.Quorum || r.Type == broker.Stream):
+		return broker.Result{Err: fmt.Errorf("declare queue %q: %w: a %s queue cannot go with its last consumer", r.Name, broker.ErrWrongType, r.Type)}
 	case q == nil:
 		b.queues[r.Name] = newQueue(b, r.Name, r.QueueOptions)
 	case q.options != r.QueueOptions:
@@ -98,7 +100,16 @@ func (b *Broker) deleteQueue(r broker.DeleteQueue) error {
 	if r.IfUnused && q.log == nil && len(q.consumers) > 0 {
 		return fmt.Errorf("delete queue %q, which has %d consumers: %w", r.Name, len(q.consumers), broker.ErrInUse)
 	}
-	delete(b.queues, r.Name)
+	b.remove(q)
+	return nil
+}
+
+// remove deletes a queue, under its consumers.
+func (b *Broker) remove(q *queue) {
+	if q.deleted {
+		return
+	}
+	delete(b.queues, q.name)
 	q.deleted = true
 	for _, e := range q.boundTo {
 		e.bindings = slices.DeleteFunc(e.bindings, func(to binding) bool { return to.queue == q })
@@ -112,7 +123,6 @@ func (b *Broker) deleteQueue(r broker.DeleteQueue) error {
 			p.end(p.error(deleted))
 		}
 	}
-	return nil
 }
 
 func (b *Broker) deleteExchange(r broker.DeleteExchange) error {
