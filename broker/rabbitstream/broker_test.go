@@ -381,3 +381,40 @@ func TestClose(t *testing.T) {
 		p.Close()
 	})
 }
+
+// A queue is consumed over AMQP, with all that is known there: exclusively, and with what was unsettled coming again.
+func TestQueueIsConsumed(t *testing.T) {
+	rabbittest.EachVersion(t, func(t *testing.T, node *rabbit.Node) {
+		p := newPort(t, node, nil)
+		name := declare(t, p) + ".queue"
+		do(t, p, broker.DeclareQueue{Name: name, QueueOptions: broker.QueueOptions{Type: broker.Classic, AutoDelete: true}})
+		first, s := openConsumer(t, p, broker.ConsumerConfig{Queue: name, Exclusive: true})
+		if next := await[*broker.Opened](t, s).Next; next != 0 {
+			t.Errorf("a queue's consumer begins at offset %d", next)
+		}
+		_, second := openConsumer(t, p, broker.ConsumerConfig{Queue: name})
+		second.endedBy(t, broker.ErrRefused)
+		w := newSink()
+		writing := p.requests.Lease(t.Name())
+		defer writing.Abort()
+		publisher := writing.OpenPublisher(broker.PublisherConfig{RoutingKey: name, Window: 10}, w.sink)
+		await[*broker.Opened](t, w)
+		publisher.Publish(batch(1, "body"))
+		if got := await[*broker.Delivered](t, s).Records[0].Body; string(got) != "body" {
+			t.Errorf("delivered %q", got)
+		}
+		first.Inspect()
+		if i := await[*broker.Inspected](t, s); i.Ready != 0 || i.Consumers != 1 {
+			t.Errorf("inspected: %+v", i)
+		}
+		do(t, p, broker.DeleteQueue{Name: name})
+		s.endedBy(t, broker.ErrNotFound)
+		_, none := openConsumer(t, p, broker.ConsumerConfig{Queue: name, Stream: &broker.StreamOffset{}})
+		none.endedBy(t, broker.ErrNotFound)
+		aborted := p.Lease(t.Name())
+		aborted.Abort()
+		third := newSink()
+		aborted.OpenConsumer(broker.ConsumerConfig{Queue: name, Prefetch: 1, MaxBatch: 1}, third.sink)
+		third.endedBy(t, broker.ErrClosed)
+	})
+}

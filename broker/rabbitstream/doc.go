@@ -1,5 +1,6 @@
-// Package rabbitstream is the port on RabbitMQ's stream protocol: publishers and consumers of streams, by rabbitmq-stream-go-client. Requests go to the AMQP
-// port that it is made with, since what the client declares has arguments of its own.
+// Package rabbitstream is the port on RabbitMQ's stream protocol: publishers and consumers of streams, by rabbitmq-stream-go-client. What is a stream goes over
+// that, all else over the AMQP port that it is made with: requests, since what the client declares has arguments of its own, and consumers that do not say from
+// where (ConsumerConfig.Stream), which consume a queue.
 //
 //	port method ──► session ──wake──► its worker ──► scout: may it be opened? ──► link ──► the client
 //	                 account            one goroutine     a handshake of our own     an environment, shared

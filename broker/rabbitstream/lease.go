@@ -28,8 +28,11 @@ func (l *lease) OpenPublisher(config broker.PublisherConfig, sink broker.Sink) b
 	return p
 }
 
-// OpenConsumer is the port's.
+// OpenConsumer is the port's. Who does not say from where consumes a queue, over AMQP.
 func (l *lease) OpenConsumer(config broker.ConsumerConfig, sink broker.Sink) broker.Consumer {
+	if config.Stream == nil && config.Name == "" {
+		return l.requests.OpenConsumer(config, sink)
+	}
 	c := newConsumer(config, l.owner)
 	l.start(c, &l.port.consuming, sink, config.MaxBatch, c.check())
 	return c

@@ -64,12 +64,12 @@ func New(config Config, requests broker.Port) (*Port, error) {
 	return p, nil
 }
 
-// Lease makes a lease. It never blocks. On a closed port everything the lease is asked for ends with ErrClosed.
+// Lease makes a lease. It never blocks. On a closed port every session on a stream ends with ErrClosed.
 func (p *Port) Lease(owner string) broker.Lease {
 	return &lease{port: p, owner: owner, requests: p.requests.Lease(owner), sessions: map[*session]struct{}{}}
 }
 
-// Close ends all sessions with ErrClosed, and every connection. It blocks until nothing is left that answers, a few seconds at most; what sessions had not flushed is lost,
+// Close ends all sessions on streams with ErrClosed, and every connection for them. It blocks until nothing is left that answers, a few seconds at most; what sessions had not flushed is lost,
 // so close them before. Idempotent.
 func (p *Port) Close() {
 	p.mu.Lock()
