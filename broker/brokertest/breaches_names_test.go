@@ -78,6 +78,26 @@ var breachesOfNames = []breach{
 			s.innerAck(tag, multiple)
 		}
 	}}},
+	{22, "opened says not where a session begins", onType(func(s *session, e *broker.Opened) {
+		s.sink(&broker.Opened{LastSequence: e.LastSequence})
+	})},
+	{22, "opened says where a session would begin later", onType(func(s *session, e *broker.Opened) {
+		if s.c != nil && e.Next > 0 {
+			e = &broker.Opened{Next: e.Next + 1}
+		}
+		s.sink(e)
+	})},
+	{22, "a session begins later than opened says", onType(func(s *session, e *broker.Delivered) {
+		for i := range e.Records {
+			e.Records[i].Offset++
+		}
+		s.sink(e)
+	})},
+	{22, "what is stored is never ignored", tweak{consumerConfig: func(c *broker.ConsumerConfig) { c.IgnoreStored = false }}},
+	{22, "what is stored is always ignored", tweak{consumerConfig: func(c *broker.ConsumerConfig) { c.IgnoreStored = c.Name != "" }}},
+	{22, "who ignores what is stored stores nothing", tweak{ack: func(s *session, tag uint64, multiple bool) {
+		s.innerAck(tag, multiple && !s.consumes.IgnoreStored)
+	}}},
 	{22, "acks are stored at close only", tweak{ack: func(s *session, tag uint64, multiple bool) {
 		s.innerAck(tag, false)
 		s.mu.Lock()

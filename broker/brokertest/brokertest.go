@@ -63,7 +63,7 @@ type Case struct {
 // Needs says whether the case is about a port with that offer.
 func (c Case) Needs(o Offer) bool {
 	switch {
-	case isOf(c, nameCases):
+	case isOf(c, nameCases), isOf(c, placeCases):
 		return o.Names
 	case isOf(c, nameless):
 		return !o.Names
@@ -88,7 +88,7 @@ func Cases() []Case {
 	var all []Case
 	for _, theme := range [][]Case{
 		sessionCases, leaseCases, publishCases, refusalCases, alarmCases, consumeCases, inspectCases, settleCases, sharingCases, recordCases, requestCases,
-		topologyCases, deleteCases, streamCases, nameCases, nameless, faultCases,
+		topologyCases, deleteCases, streamCases, nameCases, placeCases, nameless, faultCases,
 	} {
 		all = append(all, theme...)
 	}

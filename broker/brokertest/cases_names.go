@@ -36,6 +36,12 @@ var nameless = []Case{
 		c := e.openConsumer(e.lease, broker.ConsumerConfig{Queue: e.stream(), Stream: &broker.StreamOffset{}, Name: "name"})
 		e.isError("Ended", expectNext[*broker.Ended](c.recorder).Err, broker.ErrMisuse)
 	}},
+	{"opened says nothing of where a session begins", []int{22}, func(e *env) {
+		q := e.stream()
+		e.to(q).put(numbers(0, 5)...)
+		c, next := e.opens(broker.ConsumerConfig{Queue: q, Stream: &broker.StreamOffset{From: broker.FromNext}, IgnoreStored: true})
+		c.beginsAt(next, 0)
+	}},
 }
 
 // publisherNamed opens a publisher with a name, which goes on behind what the broker has of it.

@@ -127,7 +127,7 @@ func (c *consumer) register() {
 	}
 	c.b.consumers = append(c.b.consumers, c)
 	q.consumers = append(q.consumers, c)
-	c.say(&broker.Opened{})
+	c.say(&broker.Opened{Next: c.offset})
 	q.wake()
 }
 

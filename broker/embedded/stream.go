@@ -71,8 +71,8 @@ func (l *log) store(name string, offset uint64) {
 
 // begin gives the offset where a consumer begins.
 func (l *log) begin(c *consumer) uint64 {
-	if stored, ok := l.offsets[c.config.Name]; ok && c.config.Name != "" {
-		return stored + 1
+	if stored, ok := l.offsets[c.config.Name]; ok && c.config.Name != "" && !c.config.IgnoreStored {
+		return max(stored+1, l.first())
 	}
 	return l.find(c.config.Stream, c.b)
 }

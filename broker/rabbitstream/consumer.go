@@ -36,14 +36,15 @@ type consumer struct {
 	offsets   broker.Offsets  // of tags
 	chunks    []uint64        // the first tag of each chunk that is not handed as a whole
 	due       int             // credits to give
-	inspects  int             // to answer
 	acked     uint64          // the tag to store
 	storeAt   time.Time       // zero: no earlier than the next acknowledgement
+	inspects  int             // to answer
 	trouble   error
 
 	chunk arrival
 
-	from     uint64 // the first offset that is wanted
+	from     uint64  // where it begins
+	before   *uint64 // the offset that was stored when the session began; nil: none
 	consumer *stream.Consumer
 	stored   uint64 // the tag
 	promised uint64 // its offset
@@ -83,11 +84,16 @@ func (c *consumer) check() error {
 }
 
 func (c *consumer) question() question {
-	return question{stream: c.stream, consumer: c.config.Name}
+	return question{stream: c.stream, consumer: c.config.Name, from: c.config.Stream, afresh: c.config.IgnoreStored}
 }
 
 func (c *consumer) declare(f *findings) error {
-	o := stream.NewConsumerOptions().SetOffset(c.begin(f)).SetManualCommit().SetCreditStrategy(stream.ManualCreditStrategy).SetInitialCredits(credits).
+	c.from = f.next
+	if f.hasStored {
+		c.before = &f.stored
+	}
+	at := stream.OffsetSpecification{}.Offset(int64(f.next))
+	o := stream.NewConsumerOptions().SetOffset(at).SetManualCommit().SetCreditStrategy(stream.ManualCreditStrategy).SetInitialCredits(credits).
 		SetConsumerName(c.name).SetClientProvidedName(c.port.config.Name + " consume streams")
 	consumer, err := c.link.env.NewConsumer(c.stream, c.arrived, o)
 	if err != nil {
@@ -100,26 +106,6 @@ func (c *consumer) declare(f *findings) error {
 		return err
 	}
 	return nil
-}
-
-// begin is where to.
-func (c *consumer) begin(f *findings) (spec stream.OffsetSpecification) {
-	at := c.config.Stream
-	switch {
-	case f.hasStored:
-		c.from = f.stored + 1
-		return spec.Offset(int64(c.from))
-	case at == nil || at.From == broker.FromNext:
-		return spec.Next()
-	case at.From == broker.FromLast:
-		return spec.Last()
-	case at.From == broker.FromOffset:
-		c.from = at.Offset
-		return spec.Offset(int64(c.from))
-	case at.From == broker.FromTime:
-		return spec.Timestamp(at.Time.UnixMilli())
-	}
-	return spec.First()
 }
 
 func (c *consumer) undo() error {
@@ -216,6 +202,7 @@ func (c *consumer) next() (events []broker.Event) {
 	}
 	n := min(len(c.kept), c.config.Prefetch-c.unsettled)
 	now := c.kept[:n:n]
+	c.unsettled += n
 	if c.kept = c.kept[n:]; len(c.kept) == 0 {
 		c.kept = nil
 	}
@@ -225,7 +212,6 @@ func (c *consumer) next() (events []broker.Event) {
 		c.handed += uint64(len(part))
 		now = now[len(part):]
 	}
-	c.unsettled += n
 	for len(c.chunks) > 1 && c.chunks[1]-1 <= c.handed { // where the last chunk ends only the next one says
 		c.chunks = c.chunks[1:]
 		c.due++
@@ -347,7 +333,7 @@ func (c *consumer) finish() error {
 			got, err = c.consumer.QueryOffset()
 			return err
 		})
-		if err == nil && uint64(got) >= c.promised {
+		if err == nil && c.keeps(uint64(got)) {
 			return nil
 		}
 		if err != nil && !errors.Is(err, stream.OffsetNotFoundError) {
@@ -360,4 +346,9 @@ func (c *consumer) finish() error {
 		}
 	}
 	return fmt.Errorf("the offset %d was not stored within %v; RabbitMQ 3.10 stores it only for who may write to the stream", c.promised, storeTries*storePause)
+}
+
+// keeps says whether what is stored is what was acknowledged, or came after it. A session that ignores what was stored before begins below it.
+func (c *consumer) keeps(stored uint64) bool {
+	return stored == c.promised || stored > c.promised && (c.before == nil || stored != *c.before)
 }

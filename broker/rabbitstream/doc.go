@@ -9,7 +9,8 @@
 // The client is used from workers only: its calls can block for ever, in a handshake that is not answered, in a write that nobody reads, and in a loop that
 // reconnects without end. So
 //   - before each opening a [scout] does the whole handshake on a connection of our own, with deadlines and typed errors, and asks there what the client would
-//     ask: is the stream there, what is stored under the names;
+//     ask: is the stream there, what is stored under the names. It also finds out where a consumer begins, which the client then asks for by its offset,
+//     so that nothing is missed that is published between the two; and what a consumer has ahead (see peek.go);
 //   - each call of the client has a limit, after which its goroutine is abandoned; few may be (maxHung), then the port opens nothing until one comes back;
 //   - nothing reconnects: a connection that is lost ends its sessions (rule 4), and the environment is thrown away with them;
 //   - a session that has heard nothing for a heartbeat asks for a sign of life; where none comes and a scout hears nothing either, the broker is silent. Where

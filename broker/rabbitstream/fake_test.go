@@ -48,11 +48,11 @@ func startFake(t *testing.T, serve func(n int, nc net.Conn)) (address string) {
 
 // answerUpTo answers as a broker does that leads the stream itself, but not what comes from this command on.
 func answerUpTo(nc net.Conn, last uint16) {
-	host, _, _ := net.SplitHostPort(nc.LocalAddr().String())
-	answerAs(nc, last, host)
+	answerAs(nc, last, nc.LocalAddr().String(), silent)
 }
 
-func answerAs(nc net.Conn, last uint16, leader string) {
+// answerAs answers with that leader, and what it does not know by more.
+func answerAs(nc net.Conn, last uint16, leader string, more func(key uint16, f *fields) []byte) {
 	host, port, _ := net.SplitHostPort(nc.LocalAddr().String())
 	for {
 		key, f, err := readFrame(nc)
@@ -76,14 +76,19 @@ func answerAs(nc net.Conn, last uint16, leader string) {
 		case openVHost:
 			out = reply().u32(2).text("advertised_host").text(host).text("advertised_port").text(port)
 		case metadata:
-			n, _ := net.LookupPort("tcp", port)
-			out = newFrame(key | answer).u32(f.u32()).u32(1).u16(0).text(leader).u32(uint32(n)).u32(1).text("s").u16(codeOK).u16(0).u32(0)
+			leadingHost, leadingPort, _ := net.SplitHostPort(leader)
+			n, _ := net.LookupPort("tcp", leadingPort)
+			out = newFrame(key | answer).u32(f.u32()).u32(1).u16(0).text(leadingHost).u32(uint32(n)).u32(1).text("s").u16(codeOK).u16(0).u32(0)
 		default:
+			_, _ = nc.Write(more(key, f))
 			continue
 		}
 		_, _ = nc.Write(out.sealed())
 	}
 }
+
+// silent answers nothing.
+func silent(uint16, *fields) []byte { return nil }
 
 func fakePort(t *testing.T, address string) *Port {
 	t.Helper()
@@ -181,7 +186,7 @@ func TestLateCall(t *testing.T) {
 
 // By the address given, a stream that another node leads cannot be reached: the client would look for that node for ever.
 func TestLeaderElsewhere(t *testing.T) {
-	p := fakePort(t, startFake(t, func(_ int, nc net.Conn) { answerAs(nc, 0, "elsewhere") }))
+	p := fakePort(t, startFake(t, func(_ int, nc net.Conn) { answerAs(nc, 0, "elsewhere:5552", silent) }))
 	_, s := openPublisher(t, p, broker.PublisherConfig{RoutingKey: "s"})
 	if err := s.endedBy(t, broker.ErrUnavailable); !strings.Contains(err.Error(), "Config.Advertised") {
 		t.Errorf("ended: %v", err)

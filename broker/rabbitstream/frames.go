@@ -9,7 +9,10 @@ import (
 // The commands of the stream protocol that a scout needs. An answer's key has the highest bit set.
 const (
 	querySequence    = 0x05
+	subscribe        = 0x07
+	deliver          = 0x08
 	queryOffset      = 0x0b
+	unsubscribe      = 0x0c
 	metadata         = 0x0f
 	peerProperties   = 0x11
 	saslHandshake    = 0x12
@@ -32,7 +35,21 @@ const (
 	codeNoOffset       = 19
 )
 
-const maxScoutFrame = 1 << 20
+// Offset specifications.
+const (
+	specFirst uint16 = iota + 1
+	specLast
+	specNext
+	specOffset
+	specTime
+)
+
+const (
+	maxScoutFrame = 1 << 20
+	// chunkHead is what is read of a chunk: the subscription and osiris' header.
+	chunkHead  = 1 + 48
+	chunkMagic = 0x50 // its first byte, which says the version, too
+)
 
 // frame is one that is being written: size, key, version, and what is appended.
 type frame []byte
@@ -43,8 +60,10 @@ func newFrame(key uint16) frame {
 	return binary.BigEndian.AppendUint16(f, 1)
 }
 
+func (f frame) u8(n uint8) frame   { return append(f, n) }
 func (f frame) u16(n uint16) frame { return binary.BigEndian.AppendUint16(f, n) }
 func (f frame) u32(n uint32) frame { return binary.BigEndian.AppendUint32(f, n) }
+func (f frame) u64(n uint64) frame { return binary.BigEndian.AppendUint64(f, n) }
 
 func (f frame) text(s string) frame { return append(f.u16(uint16(len(s))), s...) }
 
@@ -57,21 +76,27 @@ func (f frame) sealed() []byte {
 
 var errFrame = errors.New("a frame that makes no sense")
 
-// readFrame gives the next frame's key and what follows its version.
+// readFrame gives the next frame's key and what follows its version; of a chunk, which may be larger than any other frame, its head.
 func readFrame(from io.Reader) (key uint16, rest *fields, err error) {
-	var head [4]byte
+	var head [8]byte
 	if _, err := io.ReadFull(from, head[:]); err != nil {
 		return 0, nil, err
 	}
-	size := binary.BigEndian.Uint32(head[:])
-	if size < 4 || size > maxScoutFrame {
+	size := int64(binary.BigEndian.Uint32(head[:])) - 4
+	key = binary.BigEndian.Uint16(head[4:])
+	kept := size
+	if key == deliver {
+		kept = min(size, chunkHead)
+	}
+	if size < 0 || kept > maxScoutFrame {
 		return 0, nil, errFrame
 	}
-	b := make([]byte, size)
+	b := make([]byte, kept)
 	if _, err := io.ReadFull(from, b); err != nil {
 		return 0, nil, err
 	}
-	return binary.BigEndian.Uint16(b), &fields{b: b[4:]}, nil
+	_, err = io.CopyN(io.Discard, from, size-kept)
+	return key, &fields{b: b}, err
 }
 
 // fields are a frame's. What is beyond its end is zero, and short says so.
@@ -90,6 +115,7 @@ func (f *fields) take(n int) []byte {
 	return b
 }
 
+func (f *fields) u8() uint8   { return f.take(1)[0] }
 func (f *fields) u16() uint16 { return binary.BigEndian.Uint16(f.take(2)) }
 func (f *fields) u32() uint32 { return binary.BigEndian.Uint32(f.take(4)) }
 func (f *fields) u64() uint64 { return binary.BigEndian.Uint64(f.take(8)) }

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"net"
 	"slices"
@@ -13,8 +14,12 @@ import (
 	"github.com/d2e2d648/weir/broker/rabbitmq"
 )
 
-// question is what a session has to know before it is opened. An empty stream asks for no more than a handshake.
-type question struct{ stream, publisher, consumer string }
+// question is what a session has to know. An empty stream asks for no more than a handshake.
+type question struct {
+	stream, publisher, consumer string
+	from                        *broker.StreamOffset // where a consumer begins of whom nothing is stored; nil: no consumer begins
+	afresh                      bool                 // or is, but does not count
+}
 
 // findings are the answers.
 type findings struct {
@@ -26,6 +31,13 @@ type findings struct {
 	lastSequence uint64 // of the publisher
 	stored       uint64 // offset of the consumer
 	hasStored    bool
+	next         uint64 // offset where the consumer begins
+	self, leader string // host:port that the node advertises, and the stream's leader does
+}
+
+// elsewhere says that another node is to be asked: only the stream's leader knows its end.
+func (f *findings) elsewhere(q question) bool {
+	return q.from != nil && !f.missing && f.leader != f.self
 }
 
 // scout goes through the whole handshake and asks, on a connection of its own that lives no longer.
@@ -33,7 +45,7 @@ type scout struct {
 	conn   net.Conn
 	read   *bufio.Reader
 	asked  uint32
-	self   string // host:port that the node advertises
+	tries  uint8 // subscriptions that were made
 	config *Config
 	findings
 }
@@ -54,10 +66,23 @@ func (p *Port) look(ctx context.Context, q question) (f findings, err error) {
 	return f, err
 }
 
+// lookAt goes on to the stream's leader where it must.
 func (p *Port) lookAt(ctx context.Context, address string, q question) (findings, error) {
 	limit := p.config.DialTimeout
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("no answer within %v", limit))
 	defer cancel()
+	f, err := p.visit(ctx, address, q)
+	if err != nil || !f.elsewhere(q) {
+		return f, err
+	}
+	if f, err = p.visit(ctx, f.leader, q); err == nil && f.elsewhere(q) {
+		err = fmt.Errorf("%s led the stream, and does not any more", f.self)
+	}
+	f.address = address
+	return f, err
+}
+
+func (p *Port) visit(ctx context.Context, address string, q question) (findings, error) {
 	s := &scout{config: &p.config}
 	s.address = address
 	err := s.dial(ctx)
@@ -87,7 +112,7 @@ func (s *scout) dial(ctx context.Context) (err error) {
 	}
 	if s.conn.LocalAddr().String() == s.conn.RemoteAddr().String() { // TCP can do that where nobody listens
 		s.conn.Close()
-		return fmt.Errorf("connected to itself")
+		return errors.New("connected to itself")
 	}
 	if s.config.TLS == nil {
 		return nil
@@ -117,6 +142,11 @@ func (s *scout) find(q question) error {
 	if err := s.recall(q); err != nil {
 		return err
 	}
+	if q.from != nil && !s.elsewhere(q) {
+		if err := s.begin(q); err != nil {
+			return err
+		}
+	}
 	_, _ = s.conn.Write(newFrame(closeConnection).u32(s.asked + 1).u16(codeOK).text("OK").sealed())
 	return nil
 }
@@ -133,13 +163,10 @@ func (s *scout) ask(key uint16, arguments func(frame) frame) (*fields, error) {
 // await skips what the broker says of its own accord.
 func (s *scout) await(key uint16) (*fields, error) {
 	for {
-		got, f, err := readFrame(s.read)
+		got, f, err := s.hear()
 		switch {
 		case err != nil:
 			return nil, err
-		case got == closeConnection:
-			f.u32()
-			return nil, fmt.Errorf("the broker closes the connection: code %d, %s", f.u16(), f.text())
 		case got != key:
 			continue
 		case key&answer != 0:
@@ -147,6 +174,15 @@ func (s *scout) await(key uint16) (*fields, error) {
 		}
 		return f, nil
 	}
+}
+
+// hear is what the broker says next.
+func (s *scout) hear() (key uint16, f *fields, err error) {
+	if key, f, err = readFrame(s.read); err == nil && key == closeConnection {
+		f.u32()
+		err = fmt.Errorf("the broker closes the connection: code %d, %s", f.u16(), f.text())
+	}
+	return key, f, err
 }
 
 // ok takes the response code.
@@ -247,11 +283,12 @@ func (s *scout) locate(name string) error {
 		case code != codeOK:
 			err = &refusal{code, "the question for the stream"}
 		case nodes[leader] == "":
-			err = fmt.Errorf("the stream has no leader")
+			err = errors.New("the stream has no leader")
 		case !s.config.Advertised && (nodes[leader] != s.self || replicas > 0):
 			err = fmt.Errorf("the stream's leader is %s, here is %s, and it has %d replicas: a cluster needs Config.Advertised", nodes[leader], s.self, replicas)
 		}
 		f.take(2 * int(replicas))
+		s.leader = nodes[leader]
 	})
 	return err
 }

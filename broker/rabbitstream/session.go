@@ -144,7 +144,7 @@ func (s *session) begin() error {
 	}
 	s.mu.Unlock()
 	if wanted {
-		s.Tell(&broker.Opened{LastSequence: f.lastSequence})
+		s.Tell(&broker.Opened{LastSequence: f.lastSequence, Next: f.next})
 	}
 	return nil
 }
@@ -169,13 +169,25 @@ func (s *session) failed(err error) error {
 	return failure(s.what, kind, err)
 }
 
+// goneTries and gonePause: a stream is still there for a moment when it is being deleted.
+const goneTries, gonePause = 5, 50 * time.Millisecond
+
 // unavailable is what the client says of a deleted stream, and of one whose leader changes.
 func (s *session) unavailable(err error) error {
-	kind := broker.ErrUnavailable
-	if f, lookErr := s.port.look(s.ctx, question{stream: s.stream}); lookErr == nil && f.missing {
-		kind = broker.ErrNotFound
+	for range goneTries {
+		f, lookErr := s.port.look(s.ctx, question{stream: s.stream})
+		if lookErr == nil && f.missing {
+			return failure(s.what, broker.ErrNotFound, err)
+		}
+		if _, told := scoutKind(lookErr); lookErr != nil && !told {
+			break
+		}
+		select {
+		case <-time.After(gonePause):
+		case <-s.ctx.Done():
+		}
 	}
-	return failure(s.what, kind, err)
+	return failure(s.what, broker.ErrUnavailable, err)
 }
 
 // missing tells a missing stream from a queue that is none, which the stream protocol does not. It may have been declared while it was looked for.

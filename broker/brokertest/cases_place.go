@@ -1,0 +1,169 @@
+package brokertest
+
+import (
+	"time"
+
+	"github.com/d2e2d648/weir/broker"
+)
+
+// placeCases are about where in a stream a session is: of ports that have stable names.
+var placeCases = []Case{
+	{"opened says where a session on a stream begins", []int{22}, opensAt},
+	{"opened says where a session on an empty stream begins", []int{22}, opensAtEmpty},
+	{"opened says where a named session begins", []int{22}, opensAtStored},
+	{"a session begins exactly where opened says", []int{22}, beginsExactly},
+	{"a session ignores what is stored", []int{22}, ignoresStored},
+	{"who ignores what is stored stores all the same", []int{16, 22}, ignoresAndStores},
+}
+
+// opens opens a session on a stream and gives where it begins.
+func (e *env) opens(c broker.ConsumerConfig) (s *consumer, next uint64) {
+	e.Helper()
+	s = e.openConsumer(e.lease, c)
+	return s, expectNext[*broker.Opened](s.recorder).Next
+}
+
+func (c *consumer) beginsAt(got, want uint64) {
+	c.env.Helper()
+	if got != want {
+		c.env.Errorf("rule 22: %s: begins at offset %d, want %d", c.name, got, want)
+	}
+}
+
+// offsetsOf are ways to begin, with those at which sessions do in a stream of 15 records, and in an empty one.
+var offsetsOf = []struct {
+	from    broker.StreamOffset
+	want    uint64
+	roughly bool // the last chunk may hold earlier ones
+}{
+	{broker.StreamOffset{From: broker.FromFirst}, 0, false},
+	{broker.StreamOffset{From: broker.FromNext}, 15, false},
+	{broker.StreamOffset{From: broker.FromOffset, Offset: 7}, 7, false},
+	{broker.StreamOffset{From: broker.FromOffset, Offset: 15}, 15, false},
+	{broker.StreamOffset{From: broker.FromOffset, Offset: 1000}, 15, false}, // there is no such place
+	{broker.StreamOffset{From: broker.FromTime, Time: time.Unix(1e9, 0)}, 0, false},
+	{broker.StreamOffset{From: broker.FromTime, Time: time.Unix(1e10, 0)}, 15, true},
+	{broker.StreamOffset{From: broker.FromLast}, 14, true},
+}
+
+func opensAt(e *env) {
+	q := e.stream()
+	p := e.to(q)
+	for i := range 3 {
+		p.put(numbers(5*i, 5)...)
+	}
+	var all []*consumer
+	var at []uint64
+	for _, test := range offsetsOf {
+		c, next := e.opens(broker.ConsumerConfig{Queue: q, Stream: &test.from})
+		if !test.roughly || next > test.want {
+			c.beginsAt(next, test.want)
+		}
+		all, at = append(all, c), append(at, next)
+	}
+	p.put("marker")
+	for i, c := range all {
+		c.beginsAt(c.take(1)[0].Offset, at[i])
+	}
+}
+
+func opensAtEmpty(e *env) {
+	q := e.stream()
+	var all []*consumer
+	for _, test := range offsetsOf {
+		c, next := e.opens(broker.ConsumerConfig{Queue: q, Stream: &test.from})
+		c.beginsAt(next, 0)
+		all = append(all, c)
+	}
+	e.to(q).put("record 0")
+	for _, c := range all {
+		c.offsets(c.takes("record 0"), 0)
+	}
+}
+
+// named is a session that begins at the first record where nothing is stored.
+func named(stream string) broker.ConsumerConfig {
+	return broker.ConsumerConfig{Queue: stream, Stream: &broker.StreamOffset{}, Name: "name"}
+}
+
+// The broker may keep something of its own in the stream where an offset is stored, so the marker's may be greater.
+func opensAtStored(e *env) {
+	q := e.stream()
+	p := e.to(q)
+	p.put(numbers(0, 10)...)
+	stored := 0
+	for _, n := range []int{6, 4} {
+		c, next := e.opens(named(q))
+		c.beginsAt(next, uint64(stored))
+		c.takes(numbers(stored, 10-stored)...)
+		c.ack(uint64(n), true)
+		c.close()
+		stored += n
+	}
+	c, next := e.opens(named(q))
+	c.beginsAt(next, 10)
+	p.put("marker")
+	if at := c.takes("marker")[0].Offset; at < next {
+		e.Errorf("rule 22: %s: the first record is at offset %d, and it begins at %d", c.name, at, next)
+	}
+}
+
+// Something is published all the time.
+func beginsExactly(e *env) {
+	q := e.stream()
+	p := e.publisher(broker.PublisherConfig{RoutingKey: q, Window: 1000})
+	for range 30 {
+		before := uint64(p.isNow(confirmed))
+		published := p.send(numbers(0, 3)...)
+		c, next := e.opens(broker.ConsumerConfig{Queue: q, Stream: &broker.StreamOffset{From: broker.FromNext}})
+		p.put(numbers(0, 3)...)
+		if next < before || next > published {
+			e.Errorf("rule 22: %s: begins at offset %d: %d were confirmed, %d published", c.name, next, before, published)
+		}
+		c.offsets(c.take(3), next)
+		method(c.port.Abort)
+	}
+}
+
+// ignoring is named, and does not mind what is stored.
+func ignoring(stream string, from broker.OffsetKind) broker.ConsumerConfig {
+	return broker.ConsumerConfig{Queue: stream, Stream: &broker.StreamOffset{From: from}, Name: "name", IgnoreStored: true}
+}
+
+func ignoresStored(e *env) {
+	q := e.stream()
+	e.to(q).put(numbers(0, 10)...)
+	c := e.consumerNamed(q, "name")
+	c.takes(numbers(0, 10)...)
+	c.ack(8, true)
+	c.close()
+	for from, want := range map[broker.OffsetKind]uint64{broker.FromFirst: 0, broker.FromNext: 10} {
+		c, next := e.opens(ignoring(q, from))
+		c.beginsAt(next, want)
+		c.offsets(c.takes(numbers(int(want), 10-int(want))...), want)
+		c.close()
+	}
+	e.consumerNamed(q, "name").takes(numbers(8, 2)...)
+	harmless := e.consumer(broker.ConsumerConfig{Queue: q, Stream: &broker.StreamOffset{}, IgnoreStored: true})
+	harmless.takes(numbers(0, 10)...)
+}
+
+// What is stored goes back, too.
+func ignoresAndStores(e *env) {
+	q := e.stream()
+	e.to(q).put(numbers(0, 10)...)
+	c := e.consumerNamed(q, "name")
+	c.takes(numbers(0, 10)...)
+	c.ack(8, true)
+	c.close()
+	for _, n := range []int{3, 1, 5} {
+		c := e.consumer(ignoring(q, broker.FromFirst))
+		c.takes(numbers(0, 10)...)
+		c.ack(uint64(n), true)
+		c.close()
+		c, next := e.opens(named(q))
+		c.beginsAt(next, uint64(n))
+		c.takes(numbers(n, 10-n)...)
+		method(c.port.Abort)
+	}
+}
