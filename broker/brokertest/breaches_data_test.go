@@ -245,6 +245,20 @@ var breachesOfInspect = []breach{
 		s.sink(e)
 	}}},
 	{20, "nothing is ever ready", onType(func(s *session, e *broker.Inspected) { s.sink(&broker.Inspected{}) })},
+	{20, "nothing is ever ahead in a stream", onType(func(s *session, e *broker.Inspected) {
+		if s.consumes.Stream != nil {
+			e = &broker.Inspected{Consumers: e.Consumers}
+		}
+		s.sink(e)
+	})},
+	{20, "what was delivered is ahead in a stream", tweak{event: func(s *session, e broker.Event) {
+		if i, ok := e.(*broker.Inspected); ok && s.consumes.Stream != nil {
+			s.mu.Lock()
+			e = &broker.Inspected{Ready: i.Ready + int(s.last), Consumers: i.Consumers}
+			s.mu.Unlock()
+		}
+		remember(s, e)
+	}}},
 	{20, "what is unsettled counts", tweak{event: func(s *session, e broker.Event) {
 		if i, ok := e.(*broker.Inspected); ok {
 			e = &broker.Inspected{Ready: i.Ready + int(s.last)}

@@ -14,6 +14,11 @@ var placeCases = []Case{
 	{"a session begins exactly where opened says", []int{22}, beginsExactly},
 	{"a session ignores what is stored", []int{22}, ignoresStored},
 	{"who ignores what is stored stores all the same", []int{16, 22}, ignoresAndStores},
+
+	{"inspected says what lies ahead in a stream", []int{20}, inspectAhead},
+	{"nothing lies ahead of a session at the end of a stream", []int{20}, inspectAtEnd},
+	{"what a stream's consumers store does not lie ahead", []int{20}, inspectBehindStored},
+	{"nothing ahead means that all was delivered", []int{20}, inspectWhilePublishing},
 }
 
 // opens opens a session on a stream and gives where it begins.
@@ -166,4 +171,73 @@ func ignoresAndStores(e *env) {
 		c.takes(numbers(n, 10-n)...)
 		method(c.port.Abort)
 	}
+}
+
+func inspectAhead(e *env) {
+	q := e.stream()
+	p := e.to(q)
+	p.put(numbers(0, 10)...)
+	c := e.consumer(broker.ConsumerConfig{Queue: q, Stream: &broker.StreamOffset{}, Prefetch: 3})
+	c.take(3)
+	c.is(c.inspect(), answer{7, 3})
+	c.ack(2, true)
+	c.take(2)
+	c.is(c.inspect(), answer{5, 5})
+	p.put(numbers(10, 5)...)
+	c.is(c.inspect(), answer{10, 5})
+	c.ack(3, false)
+	c.ask()
+	c.take(1)
+	c.complete(c.inspect(), 15)
+	for tag := uint64(6); tag <= 15; tag++ {
+		c.ack(tag-2, true)
+		if tag > 6 {
+			c.take(1)
+		}
+	}
+	c.is(c.inspect(), answer{0, 15})
+}
+
+func inspectAtEnd(e *env) {
+	q := e.stream()
+	empty, _ := e.opens(broker.ConsumerConfig{Queue: q, Stream: &broker.StreamOffset{}})
+	empty.is(empty.inspect(), answer{0, 0})
+	e.to(q).put(numbers(0, 10)...)
+	for _, test := range offsetsOf {
+		if test.want == 15 && !test.roughly {
+			c, _ := e.opens(broker.ConsumerConfig{Queue: q, Stream: &test.from})
+			c.is(c.inspect(), answer{0, 0})
+		}
+	}
+}
+
+func inspectBehindStored(e *env) {
+	q := e.stream()
+	e.to(q).put(numbers(0, 10)...)
+	c := e.consumerNamed(q, "name")
+	c.takes(numbers(0, 10)...)
+	for tag := range uint64(10) {
+		c.ack(tag+1, true)
+		c.is(c.inspect(), answer{0, 10})
+	}
+	c.close()
+	c = e.consumerNamed(q, "name")
+	c.is(c.inspect(), answer{0, 0})
+	c = e.from(q, broker.StreamOffset{From: broker.FromOffset, Offset: 4})
+	c.take(6)
+	c.is(c.inspect(), answer{0, 6})
+}
+
+func inspectWhilePublishing(e *env) {
+	q := e.stream()
+	p := e.to(q)
+	c := e.from(q, broker.StreamOffset{})
+	const rounds = 50
+	for i := range rounds {
+		c.ask()
+		p.put(numbers(i, 1)...)
+		c.complete(c.inspect(), i+1)
+	}
+	c.take(rounds)
+	c.is(c.inspect(), answer{0, rounds})
 }

@@ -103,7 +103,7 @@ func (c *consumer) receive(p packet) {
 		}
 		c.queue.wake()
 	case inspect: // what is assigned was told: dispatch flushes before it returns
-		c.say(&broker.Inspected{Ready: c.queue.count(), Consumers: len(c.queue.consumers)})
+		c.say(&broker.Inspected{Ready: c.queue.ahead(c), Consumers: len(c.queue.consumers)})
 	}
 }
 

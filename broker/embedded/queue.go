@@ -136,6 +136,14 @@ func (q *queue) count() int {
 	return q.length()
 }
 
+// ahead is how many records are ready for the consumer.
+func (q *queue) ahead(c *consumer) int {
+	if q.log != nil {
+		return int(q.log.end - max(c.offset, q.log.first()))
+	}
+	return q.count()
+}
+
 func (q *queue) length() int { return len(q.returned) + q.ready.n }
 
 func (q *queue) first() *message {

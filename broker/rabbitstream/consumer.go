@@ -38,8 +38,8 @@ type consumer struct {
 	due       int             // credits to give
 	acked     uint64          // the tag to store
 	storeAt   time.Time       // zero: no earlier than the next acknowledgement
-	inspects  int             // to answer
 	trouble   error
+	inspection
 
 	chunk arrival
 
@@ -88,7 +88,7 @@ func (c *consumer) question() question {
 }
 
 func (c *consumer) declare(f *findings) error {
-	c.from = f.next
+	c.from, c.ahead = f.next, f.next
 	if f.hasStored {
 		c.before = &f.stored
 	}
@@ -202,7 +202,10 @@ func (c *consumer) next() (events []broker.Event) {
 	}
 	n := min(len(c.kept), c.config.Prefetch-c.unsettled)
 	now := c.kept[:n:n]
-	c.unsettled += n
+	if n > 0 {
+		c.unsettled += n
+		c.ahead = now[n-1].Offset + 1
+	}
 	if c.kept = c.kept[n:]; len(c.kept) == 0 {
 		c.kept = nil
 	}
@@ -262,33 +265,18 @@ func (c *consumer) settle(first, last uint64, store bool) {
 	}
 }
 
-// Inspect is the port's. The broker does not tell how much a stream has.
-func (c *consumer) Inspect() {
-	c.mu.Lock()
-	asked := c.state == open
-	if asked {
-		c.inspects++
-	}
-	c.mu.Unlock()
-	if asked {
-		c.poke()
-	}
-}
-
-func (c *consumer) drop() { c.kept, c.inspects = nil, 0 }
+func (c *consumer) drop() { c.kept, c.asked = nil, 0 }
 
 func (c *consumer) pump() (time.Duration, error) {
 	c.hand()
 	c.mu.Lock()
-	due, inspects, trouble, storeAt := c.due, c.inspects, c.trouble, c.storeAt
-	c.due, c.inspects = 0, 0
+	due, trouble, storeAt := c.due, c.trouble, c.storeAt
+	c.due = 0
 	c.mu.Unlock()
 	if trouble != nil {
 		return 0, trouble
 	}
-	for range inspects {
-		c.Tell(&broker.Inspected{})
-	}
+	c.inspect()
 	if due > 0 {
 		if err := c.do(func() error { return c.consumer.Credit(int16(due)) }); err != nil {
 			return 0, err
