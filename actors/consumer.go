@@ -44,7 +44,7 @@ func (c *DataConsumer) handle(ctx actor.Context, msg any) {
 	case *broker.Inspected:
 		ctx.Send(c.Parent, &messages.Looked{From: c.From, Ready: m.Ready, Consumers: m.Consumers})
 	case *broker.Opened:
-		c.open(ctx)
+		c.open(ctx, m)
 	case *broker.Ended:
 		c.ended(ctx, m)
 	case *openTimeout:
@@ -60,10 +60,10 @@ func (c *DataConsumer) handle(ctx actor.Context, msg any) {
 	}
 }
 
-func (c *DataConsumer) open(ctx actor.Context) {
+func (c *DataConsumer) open(ctx actor.Context, m *broker.Opened) {
 	c.opened = true
 	c.timer.Stop()
-	c.ready(ctx)
+	c.readyAt(ctx, m)
 }
 
 func (c *DataConsumer) ended(ctx actor.Context, m *broker.Ended) {

@@ -27,11 +27,13 @@ const DefaultStallAfter = 30 * time.Second
 //
 // From its supervisor it receives Publish, Finish and Ping; from its session the events of a publisher.
 // It sends Ready once, Confirmed, Refused, Blocked, Stalled, Finished, Pong.
-// It fails when the session does not open in time or ends, when a record is returned (ErrNoQueue), and when nothing is heard of the oldest record
+// Where the session has a name it takes the name's lock first.
+// It fails when the session does not open in time or ends, when the lock is another's or lost, when a record is returned (ErrNoQueue), and when nothing is heard of the oldest record
 // for twice StallAfter while the broker is not blocked (ErrNoConfirm).
 type DataProducer struct {
 	Incarnation
 	config    ProducerConfig
+	lock      lock // where its session has a name
 	publisher broker.Publisher
 	opened    bool
 	finishing bool
@@ -44,7 +46,9 @@ type DataProducer struct {
 
 // ProducerConfig is what does not change over incarnations.
 type ProducerConfig struct {
-	Session    broker.PublisherConfig
+	Session broker.PublisherConfig
+	// Lock is the queue by which the session's name is kept to one writer; "" where it has none.
+	Lock       string
 	StallAfter time.Duration
 }
 
@@ -53,7 +57,7 @@ type stallCheck struct{}
 
 // NewDataProducer makes one incarnation.
 func NewDataProducer(in Incarnation, config ProducerConfig) *DataProducer {
-	return &DataProducer{Incarnation: in, config: config}
+	return &DataProducer{Incarnation: in, config: config, lock: lock{queue: config.Lock}}
 }
 
 // Receive implements actor.Actor.
@@ -74,9 +78,13 @@ func (p *DataProducer) handle(ctx actor.Context, msg any) {
 	case *broker.Blocked:
 		p.alarm(ctx, m)
 	case *broker.Opened:
-		p.open(ctx)
+		p.open(ctx, m)
 	case *broker.Ended:
 		p.ended(ctx, m)
+	case *lockDeclared:
+		p.lockDeclared(ctx, m)
+	case *lockEvent:
+		p.lockHandle(ctx, m.Event)
 	case *stallCheck:
 		p.check(ctx)
 	case *openTimeout:
@@ -126,15 +134,17 @@ func (p *DataProducer) alarm(ctx actor.Context, m *broker.Blocked) {
 	ctx.Send(p.Parent, &messages.Blocked{From: p.From, On: m.On})
 }
 
-func (p *DataProducer) open(ctx actor.Context) {
+func (p *DataProducer) open(ctx actor.Context, m *broker.Opened) {
 	p.opened = true
 	p.timer.Stop()
 	p.timer = nil
-	p.ready(ctx)
+	p.readyAt(ctx, m)
 }
 
 func (p *DataProducer) ended(ctx actor.Context, m *broker.Ended) {
 	switch {
+	case m.Err == nil && p.finishing && p.lock.queue != "":
+		p.lock.consumer.Close() // whoever opens under the name next must find it free
 	case m.Err == nil && p.finishing:
 		ctx.Send(p.Parent, &messages.Finished{From: p.From})
 	case m.Err == nil:
@@ -195,7 +205,34 @@ func (p *DataProducer) finish() {
 
 func (p *DataProducer) start(ctx actor.Context) {
 	p.timer = p.after(ctx, OpenDeadline, &openTimeout{})
+	if p.lock.queue != "" {
+		p.lock.declare(ctx, &p.Incarnation)
+		return
+	}
 	p.publisher = p.Lease.OpenPublisher(p.config.Session, p.sink(ctx))
+}
+
+func (p *DataProducer) lockDeclared(ctx actor.Context, m *lockDeclared) {
+	if m.err != nil {
+		fail("publish to %s: hold the writer's name: %w", p.target(), m.err)
+	}
+	p.lock.take(ctx, &p.Incarnation)
+}
+
+func (p *DataProducer) lockHandle(ctx actor.Context, e broker.Event) {
+	switch e := e.(type) {
+	case *broker.Pending:
+		for _, e := range e.Take() {
+			p.lockHandle(ctx, e)
+		}
+	case *broker.Opened:
+		p.publisher = p.Lease.OpenPublisher(p.config.Session, p.sink(ctx))
+	case *broker.Ended:
+		if e.Err != nil || !p.finishing {
+			fail("publish to %s: %w", p.target(), p.lock.lost(e.Err))
+		}
+		ctx.Send(p.Parent, &messages.Finished{From: p.From})
+	}
 }
 
 func (p *DataProducer) target() string {
@@ -204,7 +241,10 @@ func (p *DataProducer) target() string {
 
 // targetName says in errors where a session publishes.
 func targetName(c broker.PublisherConfig) string {
-	if c.Exchange == "" {
+	switch {
+	case c.Name != "":
+		return "stream " + c.RoutingKey
+	case c.Exchange == "":
 		return "queue " + c.RoutingKey
 	}
 	return "exchange " + c.Exchange

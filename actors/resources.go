@@ -9,7 +9,7 @@ import (
 // Resources are a channel's names and options at the broker, as one endpoint sees them. They are values, so that an endpoint can stand on resources
 // that others declared; ChannelResources derives the usual ones from a channel's name (wire contract, "Names").
 type Resources struct {
-	Exchange     string
+	Exchange     string // "": the default one, which is always there and routes to the queue RoutingKey
 	ExchangeKind broker.ExchangeKind
 	RoutingKey   string
 	// Queue is the data queue of this endpoint, QueueOptions how it is declared.
@@ -35,8 +35,9 @@ func DataQueue(channel string, index int) string {
 
 // create declares in an order in which nothing is bound before it is there. What exists with other arguments stays as it is.
 func (r *Resources) create() []step {
-	steps := []step{
-		{request: broker.DeclareExchange{Name: r.Exchange, Kind: r.ExchangeKind}},
+	var steps []step
+	if r.Exchange != "" {
+		steps = append(steps, step{request: broker.DeclareExchange{Name: r.Exchange, Kind: r.ExchangeKind}})
 	}
 	declare := func(name string, options broker.QueueOptions) {
 		if name != "" {
@@ -46,7 +47,9 @@ func (r *Resources) create() []step {
 	declare(r.Dead, r.DeadOptions) // before the queue that dead-letters to it
 	for _, queue := range r.Queues {
 		declare(queue, r.QueueOptions)
-		steps = append(steps, step{request: broker.BindQueue{Queue: queue, Exchange: r.Exchange, RoutingKey: r.RoutingKey}})
+		if r.Exchange != "" {
+			steps = append(steps, step{request: broker.BindQueue{Queue: queue, Exchange: r.Exchange, RoutingKey: r.RoutingKey}})
+		}
 	}
 	declare(r.ReaderStatus, r.StatusOptions)
 	declare(r.WriterStatus, r.StatusOptions)
@@ -77,7 +80,9 @@ func (r *Resources) delete() []step {
 	for _, name := range r.Queues {
 		steps = append(steps, count(name), step{request: broker.DeleteQueue{Name: name, IfUnused: true}, wait: isInUse})
 	}
-	steps = append(steps, step{request: broker.DeleteExchange{Name: r.Exchange, IfUnused: true}, wait: isInUse})
+	if r.Exchange != "" {
+		steps = append(steps, step{request: broker.DeleteExchange{Name: r.Exchange, IfUnused: true}, wait: isInUse})
+	}
 	for _, name := range []string{r.ReaderStatus, r.WriterStatus} {
 		if name != "" {
 			steps = append(steps, step{request: broker.DeleteQueue{Name: name}})

@@ -34,3 +34,18 @@ func (o *Offsets) Of(tag uint64) uint64 {
 	o.runs = slices.Delete(o.runs, 0, i)
 	return o.runs[0].offset + tag - o.runs[0].tag
 }
+
+// Below is the greatest tag whose offset is below the given one; 0 when there is none, or none that Of has not let go of. The greatest tag that was added is not known here: an offset beyond
+// it gives a tag beyond it.
+func (o *Offsets) Below(offset uint64) uint64 {
+	for i := len(o.runs) - 1; i >= 0; i-- {
+		if r := o.runs[i]; r.offset < offset {
+			tag := r.tag + offset - r.offset - 1
+			if i+1 < len(o.runs) {
+				tag = min(tag, o.runs[i+1].tag-1)
+			}
+			return tag
+		}
+	}
+	return 0
+}

@@ -43,7 +43,11 @@ type (
 	}
 
 	// Ready says that the child can do its work from now on.
-	Ready struct{ From }
+	Ready struct {
+		From
+		// LastSequence is what the broker has under a data producer's name, Next where a stream's data consumer begins: as in broker.Opened.
+		LastSequence, Next uint64
+	}
 
 	// NotYet says what the child waits for. It is no failure and takes nothing of the grace window.
 	NotYet struct {

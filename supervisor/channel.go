@@ -7,6 +7,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/d2e2d648/weir/actors"
+	"github.com/d2e2d648/weir/broker"
 	"github.com/d2e2d648/weir/messages"
 )
 
@@ -58,6 +59,8 @@ type half interface {
 	streams(*actors.Resources) (own, others string)
 	// newData makes an incarnation of the data child.
 	newData(in actors.Incarnation) actor.Actor
+	// dataOpened takes in what the data child's session found; an error fails it.
+	dataOpened(ctx actor.Context, m *messages.Ready) error
 	// dataReady: the data child can work from now on. dataLost: its incarnation has ended.
 	dataReady(ctx actor.Context)
 	dataLost()
@@ -101,7 +104,7 @@ func (c *channel) initStatus() {
 	c.statusConsumer = c.child(messages.StatusConsumer, func(in actors.Incarnation) actor.Actor {
 		return actors.NewStatusConsumer(in, others, c.cfg.Channel, c.statusNext)
 	})
-	if c.cfg.Group != "" && c.cfg.GroupIndex == 0 && c.cfg.GroupSize > 1 {
+	if c.hearsItsOwn() {
 		c.memberConsumer = c.child(messages.MemberConsumer, func(in actors.Incarnation) actor.Actor {
 			return actors.NewStatusConsumer(in, own, c.cfg.Channel, c.memberNext)
 		})
@@ -118,6 +121,19 @@ func (c *channel) initStatus() {
 	c.metrics = c.child(messages.MetricsAggregator, func(in actors.Incarnation) actor.Actor {
 		return actors.NewMetricsAggregator(in)
 	})
+}
+
+// hearsItsOwn: a principal hears its group. A stream can be deleted under others who read it, so who may do that hears them.
+func (c *channel) hearsItsOwn() bool {
+	return c.cfg.Group != "" && c.cfg.GroupIndex == 0 && c.cfg.GroupSize > 1 || c.cfg.Stream != nil && c.side == messages.Reading && c.cfg.Create
+}
+
+// portOf gives what a child reaches the broker by.
+func (c *channel) portOf(k *child) broker.Port {
+	if k == c.data {
+		return c.cfg.DataPort
+	}
+	return c.cfg.Port
 }
 
 func (c *channel) child(part messages.Child, spawn func(actors.Incarnation) actor.Actor) *child {
@@ -274,6 +290,10 @@ func (c *channel) onReady(ctx actor.Context, m *messages.Ready) {
 	case c.topology:
 		c.onResources(ctx)
 	case c.data:
+		if err := c.half.dataOpened(ctx, m); err != nil {
+			c.replace(ctx, k, &actors.Failure{Err: err})
+			return
+		}
 		c.half.dataReady(ctx)
 	case c.statusProducer:
 		c.sendStatuses(ctx)

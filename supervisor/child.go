@@ -65,7 +65,7 @@ func (c *child) is(f messages.From) bool { return c.pid != nil && f.Epoch == c.e
 func (c *child) start(ctx actor.Context) {
 	c.epoch++
 	name := string(c.part) + "-" + strconv.FormatUint(c.epoch, 10)
-	c.lease = c.owner.cfg.Port.Lease(c.owner.cfg.Channel + "/" + c.owner.cfg.Name + "/" + name)
+	c.lease = c.owner.portOf(c).Lease(c.owner.cfg.Channel + "/" + c.owner.cfg.Name + "/" + name)
 	in := actors.Incarnation{Env: c.owner.env, Parent: ctx.Self(), From: c.from(), Lease: c.lease}
 	pid, err := ctx.SpawnNamed(c.owner.env.ChildProps(func() actor.Actor { return c.spawn(in) }), name)
 	if err != nil {
@@ -135,7 +135,7 @@ func (c *child) failed(ctx actor.Context, failure *actors.Failure) *ChannelError
 	c.cause = failure.Err
 	c.cutOff(ctx)
 	delay, ranOut := c.grace.failed(now)
-	permanent := broker.Permanent(failure.Err)
+	permanent := !c.owner.mayMend(c, failure.Err)
 	if !ranOut && !permanent {
 		delay = c.owner.env.Jitter(delay)
 		c.retry = c.after(ctx, delay, &respawn{c.from()})

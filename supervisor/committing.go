@@ -33,6 +33,9 @@ func (r *Reader) tooLate() bool { return r.over() || r.closing.phase >= flushing
 
 func (r *Reader) acknowledge(ctx actor.Context, first, last uint64) {
 	if upTo, any := r.account.commit(first, last); any {
+		if r.cfg.Stream != nil {
+			r.position.next, r.unsure = r.account.offsets.Of(upTo)+1, false
+		}
 		ctx.Send(r.data.pid, &messages.Acknowledge{Epoch: r.data.epoch, Tag: upTo})
 	}
 }
@@ -40,38 +43,63 @@ func (r *Reader) acknowledge(ctx actor.Context, first, last uint64) {
 // onCommitUpTo: the rules of pypz, but that a lower count is really ignored, and that nothing is acknowledged that was not handed over.
 func (r *Reader) onCommitUpTo(ctx actor.Context, m *messages.CommitUpTo) {
 	reply := replyTo(ctx, m.Done)
-	switch committed := r.commits(); {
+	switch committed, handed := r.commits(), r.handedUpTo(); {
 	case r.tooLate():
 		reply(&messages.Committed{Err: r.refusal()})
-	case m.Count > r.handed:
-		reply(&messages.Committed{Err: fmt.Errorf("commit %d records: only %d were read", m.Count, r.handed)})
+	case m.Count > handed:
+		reply(&messages.Committed{Err: fmt.Errorf("commit up to %d: only %d were read", m.Count, handed)})
 	case m.Count == committed:
 		reply(&messages.Committed{})
 	case m.Count < committed:
 		r.emit(&messages.CommitIgnored{Head: r.head(), Count: m.Count, Committed: committed})
 		reply(&messages.Committed{})
-	case m.Count <= r.before || r.data.pid == nil:
-		reply(&messages.Committed{Err: ErrRedelivered})
 	default:
-		r.acknowledge(ctx, 1, m.Count-r.before)
+		tag, any := r.tagBelow(m.Count)
+		if !any {
+			reply(&messages.Committed{Err: ErrRedelivered})
+			return
+		}
+		r.acknowledge(ctx, 1, tag)
 		reply(&messages.Committed{})
 	}
 }
 
-// commits is up to which of the records that were handed over all are committed.
+// tagBelow gives the last tag of the present session that a count includes, if the session has handed over all of it.
+func (r *Reader) tagBelow(count uint64) (tag uint64, any bool) {
+	switch {
+	case r.data.pid == nil || r.account.handed == 0:
+		return 0, false
+	case r.cfg.Stream != nil:
+		return r.account.below(count)
+	}
+	return count - r.before, count > r.before
+}
+
+// handedUpTo counts what was handed over; of a stream it is the offset behind.
+func (r *Reader) handedUpTo() uint64 {
+	if r.cfg.Stream != nil {
+		return r.position.handed
+	}
+	return r.handed
+}
+
+// commits is up to which of the records that were handed over all are committed; of a stream it is the offset behind them.
 func (r *Reader) commits() uint64 {
+	if r.cfg.Stream != nil {
+		return r.position.next
+	}
 	if r.account.acked == 0 {
 		return r.committed
 	}
 	return r.before + r.account.acked
 }
 
-// offsets are pypz's figures: a queue has no offsets of its own, so they count what was read since the channel was opened.
+// offsets are pypz's figures: a queue has no offsets of its own, so they count what was read since the channel was opened. Of a stream they are the stream's.
 func (r *Reader) offsets() messages.Offsets {
 	if !r.ready {
 		return messages.Offsets{Current: messages.NotInitialisedOffset}
 	}
-	return messages.Offsets{Initial: -1, Current: int64(r.handed) - 1, Committed: int64(r.commits()) - 1}
+	return messages.Offsets{Initial: int64(r.position.start) - 1, Current: int64(r.handedUpTo()) - 1, Committed: int64(r.commits()) - 1}
 }
 
 func (r *Reader) onAcknowledgeInput(ctx actor.Context, m *messages.AcknowledgeInput) {

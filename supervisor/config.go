@@ -43,8 +43,8 @@ type Config struct {
 	// Channel is the channel's name, Name the endpoint's. No two endpoints of a channel, whatever their side, may have the same.
 	// Neither may be empty, contain '@' or be longer than 200 bytes.
 	Channel, Name string
-	// Port is the broker.
-	Port broker.Port
+	// Port is the broker. DataPort, if set, is another way to it, which the records go; of a channel with a Stream it must know names (rules 21 and 22 of package broker).
+	Port, DataPort broker.Port
 	// Env is what the actors run in.
 	Env *actors.Env
 	// Events, if set, is told everything that happens. It is called by the supervisor, one event at a time, and must not block.
@@ -85,6 +85,9 @@ type Config struct {
 	// Resources overrides the names and options that are derived from the channel's name.
 	Resources *actors.Resources
 
+	// Stream, if set, carries the records on a stream. All endpoints of a channel must agree on it.
+	Stream *Stream
+
 	// GraceWindow is how long failures of a child may go on until the channel fails; 60 s, or Forever.
 	GraceWindow time.Duration
 	// HealthInterval is the pause between health checks; 2 s.
@@ -95,12 +98,12 @@ type Config struct {
 	// LostAfter is how long the broker may take to miss a session whose connection was lost: three heartbeats; 30 s. Until then Remaining does not say that nothing is left.
 	LostAfter time.Duration
 
-	// Window and WindowBytes bound what a writer has unconfirmed at the broker; 1,000 records and 16 MiB. One record may be larger.
+	// Window and WindowBytes bound what a writer has unconfirmed at the broker; 1,000 records, on a stream 10,000, and 16 MiB. One record may be larger.
 	Window, WindowBytes int
 	// StallAfter is how long a record may be unconfirmed until that is an event; when it is as long again, the producer is replaced. 30 s.
 	StallAfter time.Duration
 
-	// Poll is the most records of one batch of a reader; 100. Prefetch is how many the broker hands out ahead, at most 65,535; 2 × Poll.
+	// Poll is the most records of one batch of a reader; 100, on a stream 1,000. Prefetch is how many the broker hands out ahead, at most 65,535; 2 × Poll.
 	Poll, Prefetch int
 	// PollTimeout is how long a Demand waits for records until it is answered with an empty batch; 0: until there are some.
 	PollTimeout time.Duration
@@ -144,6 +147,11 @@ func (c *Config) check() error {
 			return fmt.Errorf("config: %s is negative", f.name)
 		}
 	}
+	if c.Stream != nil {
+		if err := c.Stream.check(c); err != nil {
+			return err
+		}
+	}
 	c.defaults()
 	return nil
 }
@@ -161,6 +169,13 @@ func checkName(what, name string) error {
 }
 
 func (c *Config) defaults() {
+	if c.DataPort == nil {
+		c.DataPort = c.Port
+	}
+	if c.Stream != nil {
+		def(&c.Window, DefaultStreamWindow)
+		def(&c.Poll, DefaultStreamPoll)
+	}
 	def(&c.GroupSize, 1)
 	def(&c.GraceWindow, DefaultGraceWindow)
 	def(&c.HealthInterval, DefaultHealthInterval)
@@ -196,7 +211,9 @@ func (c *Config) limits() limits {
 // derive gives the usual names and options (wire contract, "Names").
 func (c *Config) derive() actors.Resources {
 	r := actors.Resources{Exchange: c.Channel, ExchangeKind: broker.Direct, Queue: c.Channel, Queues: []string{c.Channel}}
-	if c.FanOut {
+	if c.Stream != nil {
+		r = c.streamResources()
+	} else if c.FanOut {
 		r.ExchangeKind = broker.Fanout
 		r.Queue = actors.DataQueue(c.Channel, c.GroupIndex)
 		r.Queues = nil
@@ -214,6 +231,8 @@ func (c *Config) derive() actors.Resources {
 	r.StatusOptions.MaxAge, r.StatusOptions.MaxBytes, r.StatusOptions.SegmentBytes = statusAge, statusBytes, statusSegment
 	r.Dead = c.Channel + ".dead"
 	r.DeadOptions = broker.QueueOptions{Type: broker.Quorum, MaxLength: deadRecords, MaxAge: deadAge}
-	r.QueueOptions = broker.QueueOptions{Type: broker.Quorum, DeliveryLimit: deliveryLimit, DeadLetterTo: r.Dead, SingleActiveConsumer: c.Ordered}
+	if c.Stream == nil {
+		r.QueueOptions = broker.QueueOptions{Type: broker.Quorum, DeliveryLimit: deliveryLimit, DeadLetterTo: r.Dead, SingleActiveConsumer: c.Ordered}
+	}
 	return r
 }

@@ -17,6 +17,7 @@ import (
 type Reader struct {
 	channel
 	account   handedOver
+	position  position // on a stream
 	demands   []demand
 	demanded  uint64 // demands so far
 	handed    uint64 // records, over all incarnations
@@ -85,7 +86,11 @@ func (r *Reader) onDelivered(ctx actor.Context, m *messages.Delivered) {
 		return // its session has ended: the broker delivers them again
 	}
 	k.proved()
-	r.account.delivered(m)
+	if r.cfg.Stream != nil {
+		r.onStreamed(ctx, m)
+	} else {
+		r.account.delivered(m)
+	}
 	r.handOver(ctx)
 }
 
@@ -134,6 +139,9 @@ func (r *Reader) handOver(ctx actor.Context) {
 		r.demands = r.demands[1:]
 		stop(&d.timer)
 		r.handed += uint64(len(b.Records))
+		if r.cfg.Stream != nil {
+			r.position.handed = max(r.position.handed, b.Records[len(b.Records)-1].Offset+1)
+		}
 		r.cycle(ctx, len(b.Records))
 		d.reply(b)
 	}
@@ -147,12 +155,25 @@ func (r *Reader) streams(res *actors.Resources) (own, others string) {
 }
 
 func (r *Reader) newData(in actors.Incarnation) actor.Actor {
-	return actors.NewDataConsumer(in, broker.ConsumerConfig{Queue: r.cfg.Resources.Queue, Prefetch: r.cfg.Prefetch, MaxBatch: runRecords,
-		Exclusive: r.cfg.Ordered && (!r.cfg.Create || r.cfg.Compat), Properties: r.cfg.Properties})
+	config := broker.ConsumerConfig{Queue: r.cfg.Resources.Queue, Prefetch: r.cfg.Prefetch, MaxBatch: runRecords, Properties: r.cfg.Properties}
+	if s := r.cfg.Stream; s != nil {
+		from, anyway := r.position.from(s)
+		config.Stream, config.IgnoreStored, config.Name = &from, anyway, r.cfg.Name
+	} else {
+		config.Exclusive = r.cfg.Ordered && (!r.cfg.Create || r.cfg.Compat)
+	}
+	return actors.NewDataConsumer(in, config)
+}
+
+func (r *Reader) dataOpened(_ actor.Context, m *messages.Ready) error {
+	r.position.opened(m.Next)
+	return nil
 }
 
 func (r *Reader) dataReady(ctx actor.Context) {
-	r.unsure = false // what the broker did not get is delivered again
+	if r.cfg.Stream == nil {
+		r.unsure = false // what the broker did not get is delivered again
+	}
 	r.look(ctx)
 }
 
@@ -160,7 +181,9 @@ func (r *Reader) dataLost() {
 	r.unsure = r.unsure || r.account.any()
 	r.committed, r.before = r.commits(), r.handed
 	r.account = newHandedOver()
-	r.lostAt = r.now()
+	if r.cfg.Stream == nil { // a stream holds nothing back for anybody
+		r.lostAt = r.now()
+	}
 	for i := range r.looks {
 		r.looks[i].asked = false
 	}

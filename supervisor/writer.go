@@ -18,6 +18,7 @@ import (
 type Writer struct {
 	channel
 	account   account
+	sequences sequences
 	confirmed uint64 // records
 	identity  string // of this writer's records: its name and when it began
 	pause     time.Duration
@@ -48,6 +49,7 @@ func WriterProps(config Config) (*actor.Props, error) {
 func newWriter(cfg *Config) *Writer {
 	w := &Writer{account: newAccount(cfg.limits()), pause: nackPauseFirst,
 		identity: cfg.Name + "/" + strconv.FormatInt(cfg.Env.Clock.Now().UnixMilli(), 36)}
+	w.sequences.named = cfg.Stream != nil && cfg.Stream.named()
 	w.init(cfg, w, messages.Writing, messages.DataProducer)
 	return w
 }
@@ -119,6 +121,7 @@ func (w *Writer) pump(ctx actor.Context) {
 		if !any {
 			return
 		}
+		batch.First += w.sequences.base
 		ctx.Send(w.data.pid, &messages.Publish{Epoch: w.data.epoch, Batch: batch})
 	}
 }
@@ -135,12 +138,7 @@ func (w *Writer) onWithdraw(ctx actor.Context, m *messages.Withdraw) {
 
 // onConfirmed: sequences are absolute, so a confirm of a dead incarnation is as true as any; it only proves nothing for the living one.
 func (w *Writer) onConfirmed(ctx actor.Context, m *messages.Confirmed) {
-	before := w.account.open
-	for _, done := range w.account.confirmed(m.First, m.Last) {
-		w.cycle(ctx, len(done.request.Records))
-		done.reply(&messages.Written{Write: done.request})
-	}
-	w.confirmed += uint64(before - w.account.open)
+	w.confirm(ctx, m.First-w.sequences.base, m.Last-w.sequences.base)
 	if k := w.current(m.From); k != nil {
 		k.proved()
 		w.pause = nackPauseFirst
@@ -149,17 +147,28 @@ func (w *Writer) onConfirmed(ctx actor.Context, m *messages.Confirmed) {
 	w.advance(ctx)
 }
 
+// confirm takes in that the broker has these of the account.
+func (w *Writer) confirm(ctx actor.Context, first, last uint64) {
+	before := w.account.open
+	for _, done := range w.account.confirmed(first, last) {
+		w.cycle(ctx, len(done.request.Records))
+		done.reply(&messages.Written{Write: done.request})
+	}
+	w.confirmed += uint64(before - w.account.open)
+}
+
 // onRefused: nacked records go again, at the tail, after a pause, since the broker has no room. Returned ones stay where they are: the producer fails by them.
 // What a dead incarnation was refused is unsent again, or with the next one already.
 func (w *Writer) onRefused(ctx actor.Context, m *messages.Refused) {
 	if w.current(m.From) == nil {
 		return
 	}
+	first, last := m.First-w.sequences.base, m.Last-w.sequences.base
 	if errors.Is(m.Err, broker.ErrReturned) {
-		w.account.cameBack(m.First, m.Last)
+		w.account.cameBack(first, last)
 		return
 	}
-	again := w.account.nacked(m.First, m.Last)
+	again := w.account.nacked(first, last)
 	w.emit(&messages.PublishedAgain{Head: w.head(), Records: again, Err: m.Err})
 	if w.paused == nil {
 		w.paused = w.env.After(ctx.ActorSystem(), w.pause/2+w.env.Jitter(w.pause/2), ctx.Self(), &publishAgain{})
@@ -189,7 +198,23 @@ func (w *Writer) streams(r *actors.Resources) (own, others string) {
 func (w *Writer) newData(in actors.Incarnation) actor.Actor {
 	session := broker.PublisherConfig{Exchange: w.cfg.Resources.Exchange, RoutingKey: w.cfg.Resources.RoutingKey, AppID: w.identity,
 		Window: 2 * w.cfg.Window} // twice: late confirms of a dead incarnation let the account go ahead of the session's own
-	return actors.NewDataProducer(in, actors.ProducerConfig{Session: session, StallAfter: w.cfg.StallAfter})
+	config := actors.ProducerConfig{Session: session, StallAfter: w.cfg.StallAfter}
+	if s := w.cfg.Stream; s != nil {
+		config.Session.AppID, config.Session.SubEntries = "", s.SubEntries // nothing of a stream is returned, and the publishing id identifies
+		if s.named() {
+			config.Session.Name, config.Lock = w.cfg.Name, w.cfg.Channel+"@"+w.cfg.Name+".lock"
+		}
+	}
+	return actors.NewDataProducer(in, config)
+}
+
+// dataOpened: what the broker has under the name is confirmed, whether or not it could say so.
+func (w *Writer) dataOpened(ctx actor.Context, m *messages.Ready) error {
+	last, err := w.sequences.opened(m.LastSequence, w.account.everSent-1)
+	if last > 0 {
+		w.confirm(ctx, 1, last)
+	}
+	return err
 }
 
 func (w *Writer) dataReady(ctx actor.Context) { w.pump(ctx) }

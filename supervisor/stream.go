@@ -1,0 +1,151 @@
+package supervisor
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/d2e2d648/weir/actors"
+	"github.com/d2e2d648/weir/broker"
+	"github.com/d2e2d648/weir/messages"
+)
+
+// Defaults of a Config with a Stream: there a batch costs the broker the same, whatever is in it.
+const (
+	DefaultStreamWindow = 10_000
+	DefaultStreamPoll   = 1000
+)
+
+// Stream has the channel's records carried by a stream, an append-only log: in the order written, kept when they were read, with an offset each. Every reader gets all of them, from where
+// it begins on, at its own pace: there is nothing to share, and FanOut and Ordered change nothing.
+//
+// A writer publishes under its Name, and the broker drops what it has under that name already, so that an incident leaves no duplicates. While it does, it holds the name: another that wants
+// it is refused (actors.ErrNameInUse). A reader's commits are stored at the broker under its Name, and a reader of that name goes on behind them.
+type Stream struct {
+	// Start is where a reader begins under whose name no offset is stored. The zero value is the first record that is kept.
+	Start broker.StreamOffset
+	// IgnoreStored has it begin there anyway. It stores its commits all the same.
+	IgnoreStored bool
+	// SubEntries, when above 1, has a writer pack so many records into one entry, at most 65,535: more throughput. The broker does not deduplicate such entries, so the writer needs no
+	// exclusive name.
+	SubEntries int
+	// MaxAge and MaxBytes bound what is kept, of the stream that Create makes; 0: unbounded. SegmentBytes is how much goes at a time; 0: the broker's choice.
+	MaxAge                 time.Duration
+	MaxBytes, SegmentBytes int64
+}
+
+func (s *Stream) check(c *Config) error {
+	switch {
+	case c.Compat:
+		return errors.New("config: Stream with Compat: pypz knows queues only")
+	case s.SubEntries < 0 || s.SubEntries > 65535:
+		return fmt.Errorf("config: %d records in a sub-entry: it must be within 0 and 65535", s.SubEntries)
+	case s.MaxAge < 0 || s.MaxBytes < 0 || s.SegmentBytes < 0:
+		return errors.New("config: a stream's retention is negative")
+	}
+	return nil
+}
+
+// named says whether the broker drops what it has under the writer's name already.
+func (s *Stream) named() bool { return s.SubEntries <= 1 }
+
+// streamResources are the channel's, with a stream in place of exchange and queues.
+func (c *Config) streamResources() actors.Resources {
+	return actors.Resources{RoutingKey: c.Channel, Queue: c.Channel, Queues: []string{c.Channel},
+		QueueOptions: broker.QueueOptions{Type: broker.Stream, MaxAge: c.Stream.MaxAge, MaxBytes: c.Stream.MaxBytes, SegmentBytes: c.Stream.SegmentBytes}}
+}
+
+// sequences says which sequence of its name a stream's writer gives to which of its account: they go on where an earlier life of the writer ended.
+type sequences struct {
+	named bool
+	known bool
+	base  uint64 // what the name had when this writer began
+}
+
+var errNameShared = errors.New("more was published under the writer's name than by this writer: another had it at the same time, and of the records of two the broker drops some that it confirms")
+
+// opened takes in the last sequence that the broker has. It gives up to which sequence of the account that settles what was unknown, or why the writer must not go on.
+func (s *sequences) opened(last, sent uint64) (confirmed uint64, err error) {
+	switch {
+	case !s.named:
+		return 0, nil
+	case !s.known:
+		s.base, s.known = last, true
+		return 0, nil
+	case last > s.base+sent:
+		return 0, errNameShared
+	case last <= s.base: // nothing of ours, or a stream that was made anew
+		return 0, nil
+	}
+	return last - s.base, nil
+}
+
+// position is where a stream's reader is: everything is in offsets.
+type position struct {
+	known bool
+	start uint64 // where the reader began
+	next  uint64 // where its next incarnation begins: behind what was committed
+	seen  uint64 // all below were delivered to some incarnation
+	// all below were handed over by some incarnation
+	handed uint64
+}
+
+func (p *position) opened(at uint64) {
+	if !p.known {
+		p.known, p.start, p.next, p.handed = true, at, at, at
+	}
+}
+
+// from says where the next session begins, and whether what is stored does not matter. It begins with the last record that was committed, so that this is stored again: the session that was to
+// store it may have failed before it could.
+func (p *position) from(s *Stream) (broker.StreamOffset, bool) {
+	if !p.known {
+		return s.Start, s.IgnoreStored
+	}
+	at := p.next
+	if at > p.start {
+		at--
+	}
+	return broker.StreamOffset{From: broker.FromOffset, Offset: at}, true
+}
+
+// delivered marks the records that were delivered before, which the broker does not know, and says how many, which come first, are committed already.
+func (p *position) delivered(records []broker.Record) (committed int) {
+	for i := range records {
+		records[i].Redelivered = records[i].Offset < p.seen
+		if records[i].Offset < p.next {
+			committed++
+		}
+	}
+	p.seen = max(p.seen, records[len(records)-1].Offset+1)
+	return committed
+}
+
+// onStreamed takes in a stream's records, which come in the order of their offsets.
+func (r *Reader) onStreamed(ctx actor.Context, m *messages.Delivered) {
+	r.account.place(m)
+	if n := r.position.delivered(m.Records); n > 0 {
+		first := m.First
+		r.account.skip(m, n)
+		if !r.tooLate() {
+			r.acknowledge(ctx, first, m.First-1)
+		}
+	}
+	if len(m.Records) > 0 {
+		r.account.delivered(m)
+	}
+}
+
+// mayMend says whether another try may mend what a child has failed by. A name in use may be that of a predecessor whose end the broker has not seen yet; but who has never had it is not kept
+// waiting for long.
+func (c *channel) mayMend(k *child, err error) bool {
+	if errors.Is(err, actors.ErrNameInUse) {
+		return c.ready || k.grace.total(c.now()) < nameWithin
+	}
+	return !broker.Permanent(err) && !errors.Is(err, errNameShared)
+}
+
+// nameWithin is how long a writer that opens tries to get its name.
+const nameWithin = 2 * time.Second

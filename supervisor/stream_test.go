@@ -1,0 +1,444 @@
+package supervisor_test
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/d2e2d648/weir/actors"
+	"github.com/d2e2d648/weir/broker"
+	"github.com/d2e2d648/weir/messages"
+	"github.com/d2e2d648/weir/supervisor"
+)
+
+func onStream(edit ...func(*supervisor.Stream)) func(*supervisor.Config) {
+	return func(c *supervisor.Config) {
+		c.Stream = &supervisor.Stream{}
+		for _, f := range edit {
+			f(c.Stream)
+		}
+	}
+}
+
+func starts(from broker.OffsetKind) func(*supervisor.Stream) {
+	return func(s *supervisor.Stream) { s.Start.From = from }
+}
+
+func replays(s *supervisor.Stream) { s.IgnoreStored = true }
+
+// put writes records that are numbered from first on, and waits until they are confirmed.
+func (e *end) put(first, n int) {
+	e.Helper()
+	for i := first; i < first+n; i++ {
+		written, _ := e.write(fmt.Sprint(i))
+		if m := await(e.bed, written, time.Minute); m.Err != nil {
+			e.Fatal(m.Err)
+		}
+	}
+}
+
+// gets demands until it has n records, which must be numbered from first on, and gives the batches.
+func (e *end) gets(first, n int) (batches []*messages.Batch) {
+	e.Helper()
+	for n > 0 {
+		b := await(e.bed, e.demand(n), time.Minute)
+		if b.Err != nil {
+			e.Fatal(b.Err)
+		}
+		for i, r := range b.Records {
+			if string(r.Body) != fmt.Sprint(first+i) {
+				e.Fatalf("%s: record %q, want %d", e.name, r.Body, first+i)
+			}
+		}
+		first += len(b.Records)
+		n -= len(b.Records)
+		batches = append(batches, b)
+	}
+	return batches
+}
+
+// hasNone checks that the reader has nothing more, and that the broker has nothing more for it.
+func (e *end) hasNone() {
+	e.Helper()
+	if e.left(e.remaining(), time.Minute) {
+		e.Error("there is more")
+	}
+}
+
+func (e *end) commits(batches ...*messages.Batch) {
+	e.Helper()
+	for _, b := range batches {
+		if m := await(e.bed, e.commit(b), time.Second); m.Err != nil {
+			e.Fatal(m.Err)
+		}
+	}
+}
+
+func (e *end) closes() {
+	e.Helper()
+	if m := await(e.bed, e.close(5*time.Second), 6*time.Second); m.Err != nil {
+		e.Fatal(m.Err)
+	}
+}
+
+// storedUnder reads with a session of its own what is stored under a name: where it begins.
+func (b *bed) storedUnder(name string) (next uint64) {
+	b.Helper()
+	lease := b.world.Broker().Lease("test")
+	defer lease.Abort()
+	opened := false
+	lease.OpenConsumer(broker.ConsumerConfig{Queue: "orders", Name: name, Stream: &broker.StreamOffset{}, Prefetch: 1, MaxBatch: 1}, func(e broker.Event) {
+		if e, ok := e.(*broker.Opened); ok {
+			next, opened = e.Next, true
+		}
+	})
+	b.until("a session opens", time.Second, func() bool { return opened })
+	return next
+}
+
+// stored is how many records the stream has.
+func (b *bed) stored() int {
+	q, _ := b.world.Broker().Queue("orders")
+	return q.Ready
+}
+
+func TestEachReaderOfAStreamGetsAllInOrder(t *testing.T) {
+	b, writer, reader := both(t, onStream())
+	other := b.reader(onStream(), named("other"))
+	other.opened()
+	writer.put(0, 250)
+	reader.commits(reader.gets(0, 250)...)
+	other.gets(0, 250)
+	late := b.reader(onStream(), named("late"))
+	late.opened()
+	late.gets(0, 250)
+	late.hasNone()
+	if q := b.world.Broker().Queues(); strings.Join(q, " ") != "orders orders.dead orders.reader.status orders.writer.status orders@writer.lock" || len(b.world.Broker().Exchanges()) != 0 {
+		t.Errorf("resources: %q, %q", q, b.world.Broker().Exchanges())
+	}
+}
+
+// What the broker has but could not confirm is neither published again nor unknown for ever: the next session asks.
+func TestAStreamsWriterSettlesWhatIsUnknown(t *testing.T) {
+	b, writer, reader := both(t, onStream())
+	writer.put(0, 5)
+	b.world.Broker().LoseConfirms(1000)
+	written, _ := writer.write("5", "6", "7")
+	b.until("the broker has them", time.Second, func() bool { return b.stored() == 8 })
+	b.world.Broker().CutOwner("orders/writer/data-producer")
+	if m := await(b, written, 5*time.Second); m.Err != nil {
+		t.Error(m.Err)
+	}
+	b.world.Broker().Mend()
+	writer.put(8, 2)
+	reader.gets(0, 10)
+	reader.hasNone()
+	if n := b.stored(); n != 10 {
+		t.Errorf("%d records are stored", n)
+	}
+}
+
+// A writer that is started again under its name goes on behind what the broker has of it: the broker would take its records for known ones.
+func TestAStreamsWriterGoesOnUnderItsName(t *testing.T) {
+	b, writer, reader := both(t, onStream(), noStatus)
+	writer.put(0, 20)
+	writer.closes()
+	if _, held := b.world.Broker().Queue("orders@writer.lock"); held {
+		t.Error("a writer that is closed holds its name")
+	}
+	again := b.spawnAgain(writer)
+	again.opened()
+	again.put(20, 20)
+	reader.gets(0, 40)
+	reader.hasNone()
+}
+
+// spawnAgain spawns a second end that is configured as another, name and all. What it is seen to do is noted with the other.
+func (b *bed) spawnAgain(former *end) *end {
+	b.Helper()
+	e := &end{bed: b, name: former.name, stopped: true}
+	var err error
+	if e.pid, err = b.world.System().Root.SpawnNamed(former.props, "again/"+former.name); err != nil {
+		b.Fatal(err)
+	}
+	b.ends = append(b.ends, e)
+	return e
+}
+
+func TestAStreamsWriterNeedsANameOfItsOwn(t *testing.T) {
+	b, writer, reader := both(t, onStream())
+	second := b.spawnAgain(writer)
+	began := b.world.Now()
+	m := await(b, second.open(), 10*time.Second)
+	var failed *supervisor.ChannelError
+	if !errors.Is(m.Err, actors.ErrNameInUse) || !errors.As(m.Err, &failed) || !failed.Permanent {
+		t.Errorf("%v", m.Err)
+	}
+	if took := b.world.Now() - began; took > 5*time.Second {
+		t.Errorf("refused after %s", took)
+	}
+	writer.put(0, 3) // it is not disturbed
+	reader.gets(0, 3)
+	third := b.writer(onStream(func(s *supervisor.Stream) { s.SubEntries = 100 }), named("third"))
+	third.opened()
+	third.put(3, 3)
+	reader.gets(3, 3)
+}
+
+// The broker may still take a failed producer's session for alive: the next one waits for the name, as long as the grace window allows.
+func TestAStreamsWriterWaitsForItsOwnName(t *testing.T) {
+	b, writer, reader := both(t, onStream())
+	writer.put(0, 3)
+	stop := b.failing("writer/data-producer", errInjected)
+	b.world.Broker().CutOwner("orders/writer/data-producer")
+	b.world.RunFor(time.Second)
+	ghost := b.world.Broker().Lease("ghost")
+	held := false
+	ghost.Do(broker.DeclareQueue{Name: "orders@writer.lock", QueueOptions: broker.QueueOptions{Type: broker.Classic, AutoDelete: true}}, func(broker.Result) {
+		ghost.OpenConsumer(broker.ConsumerConfig{Queue: "orders@writer.lock", Exclusive: true, Prefetch: 1, MaxBatch: 1}, func(broker.Event) { held = true })
+	})
+	b.until("the ghost has the name", time.Second, func() bool { return held })
+	stop()
+	written, _ := writer.write("3")
+	b.world.RunFor(30 * time.Second)
+	if f := last[*messages.ChildFailed](writer); written.got != nil || !errors.Is(f.Err, actors.ErrNameInUse) {
+		t.Fatalf("%+v, %+v", written.got, f)
+	}
+	ghost.Abort()
+	if m := await(b, written, 5*time.Second); m.Err != nil {
+		t.Fatal(m.Err)
+	}
+	reader.gets(0, 4)
+	reader.hasNone()
+}
+
+func TestALostNameFailsTheProducer(t *testing.T) {
+	b, writer, reader := both(t, onStream())
+	writer.put(0, 1)
+	lease := b.world.Broker().Lease("test")
+	defer lease.Abort()
+	lease.Do(broker.DeleteQueue{Name: "orders@writer.lock"}, func(broker.Result) {})
+	b.until("it fails", time.Second, func() bool { return len(seen[*messages.ChildFailed](writer)) > 0 })
+	if f := last[*messages.ChildFailed](writer); f.Child != messages.DataProducer || !errors.Is(f.Err, broker.ErrNotFound) || !strings.Contains(f.Err.Error(), "name") {
+		t.Errorf("%+v", f)
+	}
+	writer.put(1, 2)
+	reader.gets(0, 3)
+}
+
+// Somebody else has published under the name: what this writer publishes would be confirmed and dropped.
+func TestAWriterWhoseNameWasUsedFails(t *testing.T) {
+	b, writer, _ := both(t, onStream())
+	writer.put(0, 3)
+	lease := b.world.Broker().Lease("test")
+	defer lease.Abort()
+	confirmed := false
+	var p broker.Publisher
+	p = lease.OpenPublisher(broker.PublisherConfig{RoutingKey: "orders", Name: "writer", Window: 10}, func(e broker.Event) {
+		switch e.(type) {
+		case *broker.Opened:
+			p.Publish(broker.Batch{First: 4, Records: []broker.Record{{Body: []byte("alien")}}})
+		case *broker.Confirmed:
+			confirmed = true
+		}
+	})
+	b.until("it is stored", time.Second, func() bool { return confirmed })
+	b.world.Broker().CutOwner("orders/writer/data-producer")
+	b.until("it fails", 5*time.Second, func() bool { return writer.has(messages.Failed) })
+	if err := writer.snapshot().Err; err == nil || !strings.Contains(err.Error(), "more was published under the writer's name") {
+		t.Error(err)
+	}
+}
+
+func TestAStreamsReaderGoesOnBehindItsCommits(t *testing.T) {
+	b, writer, reader := both(t, onStream())
+	writer.put(0, 10)
+	reader.commits(reader.gets(0, 4)...)
+	reader.gets(4, 3) // and not committed
+	b.world.Broker().CutOwner("orders/reader/data-consumer")
+	b.until("it is down", time.Second, func() bool { return len(seen[*messages.ChildFailed](reader)) > 0 })
+	again := reader.gets(4, 6)
+	n := 0
+	for _, batch := range again {
+		for _, r := range batch.Records {
+			if r.Redelivered != (n < 6) && n != 6 {
+				t.Errorf("record %s: redelivered %v", r.Body, r.Redelivered)
+			}
+			n++
+		}
+	}
+	reader.hasNone()
+	if o := reader.snapshot().Offsets; o != (messages.Offsets{Initial: -1, Current: 9, Committed: 3}) {
+		t.Errorf("%+v", o)
+	}
+	reader.commits(again...)
+	reader.closes()
+	if next := b.storedUnder("reader"); next != 10 {
+		t.Errorf("stored: %d", next-1)
+	}
+	second := b.spawnAgain(reader)
+	second.opened()
+	second.hasNone()
+	writer.put(10, 1)
+	second.gets(10, 1)
+}
+
+// A session that fails before it has stored a commit leaves that to the next: what Close says is certain is.
+func TestACommitSurvivesItsSession(t *testing.T) {
+	b, writer, reader := both(t, onStream())
+	writer.put(0, 4)
+	reader.commits(reader.gets(0, 4)...)
+	b.world.Broker().CutOwner("orders/reader/data-consumer") // at once: nothing is stored
+	if next := b.storedUnder("reader"); next != 0 {
+		t.Fatalf("stored: %d", next-1)
+	}
+	b.until("the next is ready", 5*time.Second, func() bool { return len(seen[*messages.ChildFailed](reader)) > 0 && reader.child(messages.DataConsumer).Ready })
+	reader.hasNone()
+	reader.closes()
+	if next := b.storedUnder("reader"); next != 4 {
+		t.Errorf("stored: %d", next-1)
+	}
+}
+
+// Where the next session has not got so far, Close does not say that it is certain.
+func TestACommitThatIsNotStoredIsNotCertain(t *testing.T) {
+	b, writer, reader := both(t, onStream())
+	writer.put(0, 4)
+	reader.commits(reader.gets(0, 4)...)
+	closed, done := take[messages.Closed](b)
+	reader.on = func(e messages.Event) {
+		if e, ok := e.(*messages.ChildReady); ok && e.Child == messages.DataConsumer {
+			reader.send(&messages.Close{Timeout: 5 * time.Second, Done: done})
+		}
+	}
+	b.world.Broker().CutOwner("orders/reader/data-consumer")
+	m := await(b, closed, 10*time.Second)
+	var left *supervisor.CloseError
+	if next := b.storedUnder("reader"); next != 4 && !(errors.As(m.Err, &left) && left.Uncertain) {
+		t.Errorf("stored: %d, and Close says %v", next-1, m.Err)
+	}
+}
+
+// What is published between two sessions of one reader is not missed, wherever it began.
+func TestAReaderThatBeganAtTheEndMissesNothing(t *testing.T) {
+	for _, from := range []broker.OffsetKind{broker.FromNext, broker.FromLast, broker.FromFirst} {
+		t.Run(fmt.Sprint(from), func(t *testing.T) {
+			b := newBed(t)
+			writer := b.writer(onStream())
+			writer.opened()
+			first := 0
+			if from != broker.FromFirst {
+				writer.put(0, 3)
+				first = 3
+			}
+			if from == broker.FromLast {
+				first = 2
+			}
+			reader := b.reader(onStream(starts(from)))
+			reader.opened()
+			b.world.Broker().RefuseFor(time.Second)
+			b.world.Broker().CutOwner("orders/reader/data-consumer")
+			b.until("it is down", time.Second, func() bool { return len(seen[*messages.ChildFailed](reader)) > 0 })
+			if from == broker.FromFirst {
+				writer.put(0, 3)
+			}
+			writer.put(3, 2)
+			reader.gets(first, 5-first)
+			reader.hasNone()
+		})
+	}
+}
+
+func TestReplayBeginsWhereItIsTold(t *testing.T) {
+	b, writer, reader := both(t, onStream())
+	writer.put(0, 5)
+	reader.commits(reader.gets(0, 5)...)
+	reader.closes()
+	again := b.reader(onStream(replays), named("again"))
+	again.opened()
+	again.commits(again.gets(0, 3)...)
+	again.closes()
+	if next := b.storedUnder("again"); next != 3 {
+		t.Errorf("stored: %d", next-1)
+	}
+	third := b.reader(onStream(replays, func(s *supervisor.Stream) { s.Start = broker.StreamOffset{From: broker.FromOffset, Offset: 1} }), named("third"))
+	third.opened()
+	third.gets(1, 4)
+	b.world.Broker().CutOwner("orders/third/data-consumer") // a later session of the same reader does not begin anew
+	third.gets(1, 4)
+	third.hasNone()
+}
+
+func TestCommitUpToAnOffset(t *testing.T) {
+	b, writer, reader := both(t, onStream())
+	writer.put(0, 10)
+	reader.gets(0, 6)
+	upTo := func(count uint64) error {
+		a, done := take[messages.Committed](b)
+		reader.send(&messages.CommitUpTo{Count: count, Done: done})
+		return await(b, a, time.Second).Err
+	}
+	if err := upTo(7); err == nil {
+		t.Error("more than was handed over")
+	}
+	for _, count := range []uint64{4, 4, 2} {
+		if err := upTo(count); err != nil {
+			t.Error(err)
+		}
+	}
+	if n := len(seen[*messages.CommitIgnored](reader)); n != 1 {
+		t.Errorf("%d ignored", n)
+	}
+	b.world.Broker().CutOwner("orders/reader/data-consumer")
+	b.until("it is down", time.Second, func() bool { return len(seen[*messages.ChildFailed](reader)) > 0 })
+	if err := upTo(6); !errors.Is(err, supervisor.ErrRedelivered) {
+		t.Error(err)
+	}
+	reader.gets(4, 2)
+	if err := upTo(6); err != nil {
+		t.Error(err)
+	}
+	if o := reader.snapshot().Offsets; o.Committed != 5 {
+		t.Errorf("%+v", o)
+	}
+}
+
+// A stream can be deleted under those who read it: who is to do it waits for them.
+func TestDeletingAStreamWaitsForItsReaders(t *testing.T) {
+	b, writer, reader := both(t, onStream())
+	other := b.reader(onStream(), named("other"))
+	other.opened()
+	writer.closes()
+	b.world.RunFor(7 * time.Second)
+	m := await(b, reader.close(3*time.Second, deletes), 4*time.Second)
+	var left *supervisor.CloseError
+	if !errors.As(m.Err, &left) || left.NotDeleted == nil || !strings.Contains(left.NotDeleted.Error(), "orders@other is open") {
+		t.Fatalf("%v", m.Err)
+	}
+	if m := await(b, other.close(time.Minute, deletes), time.Minute); m.Err != nil {
+		t.Error(m.Err)
+	}
+	if q := b.world.Broker().Queues(); len(q) != 0 {
+		t.Errorf("left: %q", q)
+	}
+}
+
+func TestStreamConfig(t *testing.T) {
+	for _, test := range []struct {
+		say  string
+		edit func(*supervisor.Config)
+	}{
+		{"pypz knows queues only", func(c *supervisor.Config) { c.Compat = true }},
+		{"sub-entry", func(c *supervisor.Config) { c.Stream.SubEntries = 65536 }},
+		{"retention", func(c *supervisor.Config) { c.Stream.MaxAge = -1 }},
+	} {
+		b := newBed(t)
+		c := supervisor.Config{Channel: "orders", Name: "writer", Port: b.port, Env: b.world.Env(), Stream: &supervisor.Stream{}}
+		test.edit(&c)
+		if _, err := supervisor.WriterProps(c); err == nil || !strings.Contains(err.Error(), test.say) {
+			t.Errorf("%s: %v", test.say, err)
+		}
+	}
+}
