@@ -10,6 +10,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/d2e2d648/weir"
+	"github.com/d2e2d648/weir/broker/rabbitstream"
 	"github.com/d2e2d648/weir/test/rabbit"
 	"github.com/d2e2d648/weir/test/rabbit/rabbittest"
 )
@@ -32,8 +33,15 @@ func eachBroker(t *testing.T, f func(ctx context.Context, t *testing.T, rt *weir
 		run(t, func(context.Context) (*weir.Runtime, error) { return weir.Embedded(), nil })
 	})
 	rabbittest.EachVersion(t, func(t *testing.T, node *rabbit.Node) {
-		run(t, func(ctx context.Context) (*weir.Runtime, error) { return weir.Open(ctx, node.URL()) })
+		run(t, func(ctx context.Context) (*weir.Runtime, error) {
+			return weir.Open(ctx, node.URL(), weir.StreamsAt(streamsOf(t, node)))
+		})
 	})
+}
+
+func streamsOf(t *testing.T, node *rabbit.Node) rabbitstream.Config {
+	t.Helper()
+	return must[rabbitstream.Config](t)(rabbitstream.FromURL("rabbitmq-stream://guest:guest@" + node.StreamAddress()))
 }
 
 // quick makes an endpoint of that name say a health check often.

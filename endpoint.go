@@ -59,10 +59,14 @@ func load(p *atomic.Pointer[error]) error {
 
 func (rt *Runtime) spawn(makeProps propsFunc, s *settings) (*endpoint, error) {
 	config := s.Config
+	dataPort, err := rt.dataPort(s)
+	if err != nil {
+		return nil, fmt.Errorf("open channel %s: %w", config.Channel, err)
+	}
 	e := &endpoint{rt: rt, channel: config.Channel, name: config.Name, compat: config.Compat, log: rt.logOf(s)}
 	var end context.CancelFunc
 	e.life, end = context.WithCancel(context.Background())
-	config.Port, config.Env, config.LostAfter = rt.port, rt.env, rt.lostAfter
+	config.Port, config.DataPort, config.Env, config.LostAfter = rt.port, dataPort, rt.env, rt.lostAfter
 	config.Events = e.event
 	if s.hook != nil {
 		hook := &healthHook{hook: s.hook, failed: e.hookFailed}

@@ -21,6 +21,8 @@ var (
 	ErrRedelivered = supervisor.ErrRedelivered
 	// ErrNoQueue: a record came back because no queue is bound where it was published.
 	ErrNoQueue = actors.ErrNoQueue
+	// ErrNameInUse: another writer of the channel, which is a stream, has the name.
+	ErrNameInUse = actors.ErrNameInUse
 	// ErrTooLarge: a record is longer than MaxRecord.
 	ErrTooLarge = codec.ErrTooLarge
 )

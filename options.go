@@ -96,7 +96,7 @@ func Logger(log zerolog.Logger) Option { return func(s *settings) { s.logger = &
 // LogLevel is the least level that is logged of this endpoint, where its logger logs it at all. Default: everything that the logger does.
 func LogLevel(level zerolog.Level) Option { return func(s *settings) { s.level = level } }
 
-// Window bounds what a writer has unconfirmed: records, and bytes of their bodies. Default 1,000 and 16 MiB.
+// Window bounds what a writer has unconfirmed: records, and bytes of their bodies. Default 1,000, on a stream 10,000, and 16 MiB.
 func Window(records, bytes int) Option {
 	return func(s *settings) { s.Window, s.WindowBytes = records, bytes }
 }
@@ -104,7 +104,7 @@ func Window(records, bytes int) Option {
 // MaxRecord is the longest body of a record, in bytes, that a writer takes; longer ones are a *RecordError. Default DefaultMaxRecord: change it together with the broker's max_message_size.
 func MaxRecord(bytes int) Option { return func(s *settings) { s.maxRecord = bytes } }
 
-// Poll is the most records of one batch. Default 100.
+// Poll is the most records of one batch. Default 100, on a stream 1,000.
 func Poll(records int) Option { return func(s *settings) { s.Poll = records } }
 
 // PollTimeout makes Read return an empty batch when no record has come for so long. Default 0: it waits until there are records.

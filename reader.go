@@ -20,6 +20,7 @@ type Reader[T any] struct {
 	format   Format[T]
 	poll     int
 	expected int // writers
+	stream   bool
 	policy   Undecodable
 	dead     *deadLetters
 
@@ -27,7 +28,7 @@ type Reader[T any] struct {
 	// Of whoever reads: the reply that a Read did not wait for, and the batch that it did not finish. They are the next Read's, or they would be handed to nobody.
 	pending chan *messages.Batch
 	undone  *decoding[T]
-	got     atomic.Uint64 // records that Reads have given or dealt with
+	got     atomic.Uint64 // records that Reads have given or dealt with; of a stream the offset behind them
 }
 
 // OpenReader opens the reading end of a channel and waits until it consumes. It creates the channel's resources, unless it is told not to with JoinOnly or is a member of a
@@ -44,10 +45,7 @@ func OpenReader[T any](ctx context.Context, rt *Runtime, channel string, format 
 	if err != nil {
 		return nil, err
 	}
-	r := &Reader[T]{endpoint: e, format: format, poll: s.Poll, expected: s.Expected, policy: s.undecodable, reading: make(chan struct{}, 1), dead: newDeadLetters(e, &s)}
-	if r.poll == 0 {
-		r.poll = supervisor.DefaultPoll
-	}
+	r := &Reader[T]{endpoint: e, format: format, poll: s.poll(), expected: s.Expected, stream: s.Stream != nil, policy: s.undecodable, reading: make(chan struct{}, 1), dead: newDeadLetters(e, &s)}
 	if r.policy == DeadLetter && !s.Create && !s.Silent {
 		if err := r.dead.check(ctx); err != nil {
 			return nil, errors.Join(err, r.Close(ctx))
@@ -88,7 +86,7 @@ func (r *Reader[T]) read(ctx, waiting context.Context) (*Batch[T], error) {
 		}
 		batch, err := r.decode(ctx, r.undone)
 		if batch != nil {
-			r.got.Add(uint64(len(batch.batch.Records)))
+			r.note(batch.batch.Records)
 		}
 		if r.undone.over() {
 			r.undone = nil
@@ -101,6 +99,17 @@ func (r *Reader[T]) read(ctx, waiting context.Context) (*Batch[T], error) {
 				return nil, err
 			}
 		}
+	}
+}
+
+// note counts what is given, or of a stream notes the offset behind it.
+func (r *Reader[T]) note(records []broker.Record) {
+	switch n := len(records); {
+	case n == 0:
+	case r.stream:
+		r.got.Store(records[n-1].Offset + 1)
+	default:
+		r.got.Add(uint64(n))
 	}
 }
 
@@ -257,9 +266,10 @@ func (r *Reader[T]) remaining(ctx context.Context) (*messages.Remainder, error) 
 
 // CommitUpTo commits the first count records that were read since the reader was opened, by the rules of pypz: more than were read is an error, as many as before does nothing, fewer is ignored with
 // an event (CommitIgnored). ErrRedelivered means that all of them that are not committed come again.
+// Of a stream it commits what has an offset below count.
 func (r *Reader[T]) CommitUpTo(ctx context.Context, count uint64) error {
 	if got := r.got.Load(); count > got { // the supervisor also counts what a Read has left behind
-		return fmt.Errorf("channel %s: commit %d records: only %d were read", r.channel, count, got)
+		return fmt.Errorf("channel %s: commit up to %d: only %d were read", r.channel, count, got)
 	}
 	committed, err := ask(ctx, r.endpoint, func(done func(*messages.Committed)) any { return &messages.CommitUpTo{Count: count, Done: done} })
 	if err != nil {
@@ -268,13 +278,18 @@ func (r *Reader[T]) CommitUpTo(ctx context.Context, count uint64) error {
 	return committed.Err
 }
 
-// Offsets gives the reader's figures as pypz counts them: the first record has offset 0, and -1 is before it.
+// Offsets gives the reader's figures as pypz counts them: the first record has offset 0, and -1 is before it. Of a stream they are its offsets: of what is before the reader's beginning, of what was read
+// last, and of what was committed last.
 func (r *Reader[T]) Offsets(ctx context.Context) (Offsets, error) {
 	s, err := r.Inspect(ctx)
 	if err != nil {
 		return Offsets{}, err
 	}
-	s.Offsets.Current = int64(r.got.Load()) - 1
+	if got := r.got.Load(); got > 0 || !r.stream {
+		s.Offsets.Current = int64(got) - 1
+	} else {
+		s.Offsets.Current = s.Offsets.Initial
+	}
 	return s.Offsets, nil
 }
 

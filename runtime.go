@@ -18,6 +18,7 @@ import (
 	"github.com/d2e2d648/weir/broker"
 	"github.com/d2e2d648/weir/broker/embedded"
 	"github.com/d2e2d648/weir/broker/rabbitmq"
+	"github.com/d2e2d648/weir/broker/rabbitstream"
 	"github.com/d2e2d648/weir/messages"
 	"github.com/d2e2d648/weir/supervisor"
 )
@@ -29,6 +30,7 @@ type Runtime struct {
 	ownSystem bool
 	port      broker.Port
 	closePort func()
+	streams   streamPort
 	workers   *actors.Workers
 	env       *actors.Env
 	hub       *hub
@@ -47,6 +49,7 @@ type Runtime struct {
 type RuntimeOption func(*runtimeSettings)
 
 type runtimeSettings struct {
+	streams *rabbitstream.Config
 	system *actor.ActorSystem
 	log    zerolog.Logger
 	spawn  []actor.PropsOption
@@ -88,6 +91,7 @@ func OpenConfig(ctx context.Context, config rabbitmq.Config, opts ...RuntimeOpti
 	}
 	rt := OnPort(port, opts...)
 	rt.closePort = port.Close
+	rt.streams.make = func() (*rabbitstream.Port, error) { return newStreamPort(config, port, opts) }
 	rt.lostAfter = max(supervisor.DefaultLostAfter, 3*config.Heartbeat)
 	if err := rt.probe(ctx); err != nil {
 		port.Close()
@@ -105,7 +109,7 @@ func Embedded(opts ...RuntimeOption) *Runtime {
 	return rt
 }
 
-// OnPort makes a Runtime on any implementation of the port. Closing the Runtime does not close the port.
+// OnPort makes a Runtime on any implementation of the port. Closing the Runtime does not close the port. A channel on a stream needs one that knows names (see package broker).
 func OnPort(port broker.Port, opts ...RuntimeOption) *Runtime {
 	s := runtimeSettings{log: zerolog.Nop()}
 	for _, opt := range opts {
@@ -182,6 +186,7 @@ func (rt *Runtime) close(ctx context.Context) error {
 		})
 	}
 	wait.Wait()
+	rt.streams.close()
 	rt.closePort()
 	rt.release()
 	return errors.Join(errs...)

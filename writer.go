@@ -45,15 +45,12 @@ func OpenWriter[T any](ctx context.Context, rt *Runtime, channel string, format 
 }
 
 func newWriter[T any](e *endpoint, format Format[T], s *settings) *Writer[T] {
-	w := &Writer[T]{endpoint: e, format: format, window: int64(s.Window), most: int64(s.WindowBytes), max: s.maxRecord}
-	if w.window == 0 {
-		w.window = supervisor.DefaultWindow
-	}
+	w := &Writer[T]{endpoint: e, format: format, window: int64(s.window()), most: int64(s.WindowBytes), max: s.maxRecord}
 	if w.most == 0 {
 		w.most = supervisor.DefaultWindowBytes
 	}
 	w.records, w.bytes = semaphore.NewWeighted(w.window), semaphore.NewWeighted(w.most)
-	if encoding := format.codec.ContentEncoding(); encoding != "" {
+	if encoding := format.codec.ContentEncoding(); encoding != "" && s.Stream == nil { // it is for pypz, which reads no streams
 		w.props = &broker.Properties{ContentEncoding: encoding}
 	}
 	w.gather.message = &messages.Writes{Take: w.gather.take}
