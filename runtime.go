@@ -50,9 +50,9 @@ type RuntimeOption func(*runtimeSettings)
 
 type runtimeSettings struct {
 	streams *rabbitstream.Config
-	system *actor.ActorSystem
-	log    zerolog.Logger
-	spawn  []actor.PropsOption
+	system  *actor.ActorSystem
+	log     zerolog.Logger
+	spawn   []actor.PropsOption
 }
 
 // InSystem runs the actors in an actor system of yours, which the Runtime will not shut down. Default: one of its own.

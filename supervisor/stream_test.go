@@ -294,7 +294,9 @@ func TestACommitSurvivesItsSession(t *testing.T) {
 	if next := b.storedUnder("reader"); next != 0 {
 		t.Fatalf("stored: %d", next-1)
 	}
-	b.until("the next is ready", 5*time.Second, func() bool { return len(seen[*messages.ChildFailed](reader)) > 0 && reader.child(messages.DataConsumer).Ready })
+	b.until("the next is ready", 5*time.Second, func() bool {
+		return len(seen[*messages.ChildFailed](reader)) > 0 && reader.child(messages.DataConsumer).Ready
+	})
 	reader.hasNone()
 	reader.closes()
 	if next := b.storedUnder("reader"); next != 4 {
