@@ -1,6 +1,7 @@
 package supervisor
 
 import (
+	"errors"
 	"slices"
 	"time"
 
@@ -166,8 +167,10 @@ func (r *Reader) newData(in actors.Incarnation) actor.Actor {
 }
 
 func (r *Reader) dataOpened(_ actor.Context, m *messages.Ready) error {
-	r.position.opened(m.Next)
-	return nil
+	if r.cfg.Stream == nil {
+		return nil
+	}
+	return r.position.opened(m.Next)
 }
 
 func (r *Reader) dataReady(ctx actor.Context) {
@@ -181,8 +184,11 @@ func (r *Reader) dataLost() {
 	r.unsure = r.unsure || r.account.any()
 	r.committed, r.before = r.commits(), r.handed
 	r.account = newHandedOver()
-	if r.cfg.Stream == nil { // a stream holds nothing back for anybody
+	switch {
+	case r.cfg.Stream == nil:
 		r.lostAt = r.now()
+	case errors.Is(r.data.cause, broker.ErrNotFound):
+		r.position.anew()
 	}
 	for i := range r.looks {
 		r.looks[i].asked = false

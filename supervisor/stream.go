@@ -61,8 +61,12 @@ func (c *Config) streamResources() actors.Resources {
 type sequences struct {
 	named bool
 	known bool
-	base  uint64 // what the name had when this writer began
+	base  uint64 // all of the name's at or below are not this writer's
 }
+
+// sequenceGap is left between what the broker has of a name and what a writer begins with. An earlier life of the writer may have been killed with records on their way, which arrive when this one has begun:
+// with sequences that it would use, too, the broker would take this one's records for those. It is more than any window.
+const sequenceGap = 1 << 32
 
 var errNameShared = errors.New("more was published under the writer's name than by this writer: another had it at the same time, and of the records of two the broker drops some that it confirms")
 
@@ -72,7 +76,7 @@ func (s *sequences) opened(last, sent uint64) (confirmed uint64, err error) {
 	case !s.named:
 		return 0, nil
 	case !s.known:
-		s.base, s.known = last, true
+		s.base, s.known = last+sequenceGap, true
 		return 0, nil
 	case last > s.base+sent:
 		return 0, errNameShared
@@ -92,11 +96,23 @@ type position struct {
 	handed uint64
 }
 
-func (p *position) opened(at uint64) {
+// opened takes in where a session begins. An error says that it is another stream than before.
+func (p *position) opened(at uint64) error {
 	if !p.known {
-		p.known, p.start, p.next, p.handed = true, at, at, at
+		*p = position{known: true, start: at, next: at, handed: at}
+		return nil
 	}
+	if asked, _ := p.from(nil); at < asked.Offset {
+		p.anew()
+		return errStreamAnew
+	}
+	return nil
 }
+
+// anew: of a stream that was made anew everything is new.
+func (p *position) anew() { *p = position{known: p.known} }
+
+var errStreamAnew = errors.New("the stream is shorter than what was read of it: it was deleted and made anew, so it is read from its beginning")
 
 // from says where the next session begins, and whether what is stored does not matter. It begins with the last record that was committed, so that this is stored again: the session that was to
 // store it may have failed before it could.

@@ -237,9 +237,9 @@ func TestAWriterWhoseNameWasUsedFails(t *testing.T) {
 	confirmed := false
 	var p broker.Publisher
 	p = lease.OpenPublisher(broker.PublisherConfig{RoutingKey: "orders", Name: "writer", Window: 10}, func(e broker.Event) {
-		switch e.(type) {
+		switch e := e.(type) {
 		case *broker.Opened:
-			p.Publish(broker.Batch{First: 4, Records: []broker.Record{{Body: []byte("alien")}}})
+			p.Publish(broker.Batch{First: e.LastSequence + 1, Records: []broker.Record{{Body: []byte("alien")}}})
 		case *broker.Confirmed:
 			confirmed = true
 		}
@@ -351,6 +351,71 @@ func TestAReaderThatBeganAtTheEndMissesNothing(t *testing.T) {
 			reader.hasNone()
 		})
 	}
+}
+
+// A stream that is deleted and made anew has offsets of its own: where the reader was in the old one says nothing.
+func TestAStreamThatIsMadeAnewIsReadFromItsBeginning(t *testing.T) {
+	for _, away := range []bool{false, true} {
+		t.Run(fmt.Sprint("reader away ", away), func(t *testing.T) {
+			b, writer, reader := both(t, onStream())
+			writer.put(0, 50)
+			reader.commits(reader.gets(0, 50)...)
+			if away { // it does not see the old one go
+				stop := b.failing("reader/data-consumer", errInjected)
+				b.until("it is away", 10*time.Second, func() bool { return len(seen[*messages.ChildFailed](reader)) > 0 })
+				defer stop()
+				t.Cleanup(stop)
+			}
+			lease := b.world.Broker().Lease("test")
+			defer lease.Abort()
+			lease.Do(broker.DeleteQueue{Name: "orders"}, func(broker.Result) {})
+			writer.put(50, 10)
+			b.inject = nil
+			reader.commits(reader.gets(50, 10)...)
+			reader.hasNone()
+			if o := reader.snapshot().Offsets; o.Committed != 9 {
+				t.Errorf("%+v", o)
+			}
+		})
+	}
+}
+
+// The same when the new one has grown beyond that before the reader is back: it has seen the old one go.
+func TestAStreamThatIsMadeAnewAndHasGrownIsReadFromItsBeginning(t *testing.T) {
+	b, writer, reader := both(t, onStream())
+	writer.put(0, 5)
+	reader.commits(reader.gets(0, 5)...)
+	lease := b.world.Broker().Lease("test")
+	defer lease.Abort()
+	lease.Do(broker.DeleteQueue{Name: "orders"}, func(broker.Result) {})
+	b.until("the reader sees it", time.Second, func() bool { return len(seen[*messages.ChildFailed](reader)) > 0 })
+	defer b.failing("reader/data-consumer", errInjected)()
+	writer.put(5, 20)
+	b.inject = nil
+	reader.gets(5, 20)
+}
+
+// A writer was killed with records on their way; they arrive when it has been started again, and what it writes then is not taken for them.
+func TestARestartedWriterIsNotTakenForItsFormerLife(t *testing.T) {
+	b, writer, reader := both(t, onStream())
+	writer.put(0, 3)
+	lease := b.world.Broker().Lease("test")
+	defer lease.Abort()
+	var late broker.Publisher
+	next := uint64(0)
+	late = lease.OpenPublisher(broker.PublisherConfig{RoutingKey: "orders", Name: "writer", Window: 10}, func(e broker.Event) {
+		if e, ok := e.(*broker.Opened); ok {
+			next = e.LastSequence + 1
+		}
+	})
+	b.until("the former life has a session", time.Second, func() bool { return next > 0 })
+	writer.closes()
+	again := b.spawnAgain(writer)
+	again.opened()
+	late.Publish(broker.Batch{First: next, Records: []broker.Record{{Body: []byte("3")}}})
+	b.until("it has arrived", time.Second, func() bool { return b.stored() == 4 })
+	again.put(4, 1)
+	reader.gets(0, 5)
 }
 
 func TestReplayBeginsWhereItIsTold(t *testing.T) {
