@@ -1,6 +1,7 @@
 package supervisor
 
 import (
+	"errors"
 	"strconv"
 	"time"
 
@@ -27,7 +28,8 @@ type child struct {
 	grace    grace
 	epoch    uint64
 	failures uint64
-	cause    error // of the last failure
+	nameless uint64 // failures because the name was in use
+	cause    error  // of the last failure
 
 	// of the current incarnation; pid is nil while there is none
 	pid     *actor.PID
@@ -132,6 +134,9 @@ func (c *child) failed(ctx actor.Context, failure *actors.Failure) *ChannelError
 	now := c.owner.now()
 	wasOpen, wasReady := c.grace.open, c.ready
 	c.failures++
+	if errors.Is(failure.Err, actors.ErrNameInUse) {
+		c.nameless++
+	}
 	c.cause = failure.Err
 	c.cutOff(ctx)
 	delay, ranOut := c.grace.failed(now)

@@ -34,7 +34,8 @@ func (r *Reader) tooLate() bool { return r.over() || r.closing.phase >= flushing
 func (r *Reader) acknowledge(ctx actor.Context, first, last uint64) {
 	if upTo, any := r.account.commit(first, last); any {
 		if r.cfg.Stream != nil {
-			r.position.next, r.unsure = r.account.offsets.Of(upTo)+1, false
+			r.position.committed(r.account.places.of(upTo))
+			r.unsure = false
 		}
 		ctx.Send(r.data.pid, &messages.Acknowledge{Epoch: r.data.epoch, Tag: upTo})
 	}

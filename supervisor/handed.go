@@ -12,21 +12,14 @@ type handedOver struct {
 	handed    uint64       // last tag that was handed over
 	committed broker.Marks // tags
 	acked     uint64       // all up to it were acknowledged
-	offsets   broker.Offsets
+	places    places       // on a stream
 }
 
 func newHandedOver() handedOver { return handedOver{committed: broker.NewMarks(1)} }
 
-// place notes the offsets of a stream's records.
-func (h *handedOver) place(m *messages.Delivered) {
-	for i := range m.Records {
-		h.offsets.Add(m.First+uint64(i), m.Records[i].Offset)
-	}
-}
-
 // below gives the last tag whose record has a lower offset, if all that have were handed over.
 func (h *handedOver) below(offset uint64) (tag uint64, any bool) {
-	tag = h.offsets.Below(offset)
+	tag = h.places.offsets.Below(offset)
 	return tag, tag > 0 && tag <= h.handed
 }
 

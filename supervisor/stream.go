@@ -3,6 +3,7 @@ package supervisor
 import (
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -94,6 +95,7 @@ type position struct {
 	seen  uint64 // all below were delivered to some incarnation
 	// all below were handed over by some incarnation
 	handed uint64
+	sum    uint32 // of the record before next, when anything is committed
 }
 
 // opened takes in where a session begins. An error says that it is another stream than before.
@@ -112,7 +114,42 @@ func (p *position) opened(at uint64) error {
 // anew: of a stream that was made anew everything is new.
 func (p *position) anew() { *p = position{known: p.known} }
 
-var errStreamAnew = errors.New("the stream is shorter than what was read of it: it was deleted and made anew, so it is read from its beginning")
+var errStreamAnew = errors.New("the stream is not the one that was read before: it was deleted and made anew, so it is read from its beginning")
+
+func (p *position) committed(at place) { p.next, p.sum = at.offset+1, at.sum }
+
+// place is where a record is in its stream, and a checksum of it: the same offset of a stream that was made anew has another record.
+type place struct {
+	offset uint64
+	sum    uint32
+}
+
+// places are those of a session's records that are not acknowledged.
+type places struct {
+	offsets broker.Offsets
+	first   uint64 // tag of sums[0]
+	sums    []uint32
+}
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+func (p *places) add(m *messages.Delivered) {
+	if len(p.sums) == 0 {
+		p.first = m.First
+	}
+	for i := range m.Records {
+		p.offsets.Add(m.First+uint64(i), m.Records[i].Offset)
+		p.sums = append(p.sums, crc32.Checksum(m.Records[i].Body, castagnoli))
+	}
+}
+
+// of gives a tag's, and lets go of all up to it. Tags rise.
+func (p *places) of(tag uint64) place {
+	n := tag - p.first
+	at := place{p.offsets.Of(tag), p.sums[n]}
+	p.first, p.sums = tag+1, p.sums[n+1:]
+	return at
+}
 
 // from says where the next session begins, and whether what is stored does not matter. It begins with the last record that was committed, so that this is stored again: the session that was to
 // store it may have failed before it could.
@@ -139,9 +176,19 @@ func (p *position) delivered(records []broker.Record) (committed int) {
 	return committed
 }
 
+// another says whether the record is not the one that was committed last, though it is at its place.
+func (p *position) another(r *broker.Record) bool {
+	return p.next > p.start && r.Offset == p.next-1 && crc32.Checksum(r.Body, castagnoli) != p.sum
+}
+
 // onStreamed takes in a stream's records, which come in the order of their offsets.
 func (r *Reader) onStreamed(ctx actor.Context, m *messages.Delivered) {
-	r.account.place(m)
+	if r.position.another(&m.Records[0]) {
+		r.position.anew()
+		r.replace(ctx, r.data, &actors.Failure{Err: errStreamAnew})
+		return
+	}
+	r.account.places.add(m)
 	if n := r.position.delivered(m.Records); n > 0 {
 		first := m.First
 		r.account.skip(m, n)
@@ -154,11 +201,11 @@ func (r *Reader) onStreamed(ctx actor.Context, m *messages.Delivered) {
 	}
 }
 
-// mayMend says whether another try may mend what a child has failed by. A name in use may be that of a predecessor whose end the broker has not seen yet; but who has never had it is not kept
+// mayMend says whether another try may mend what a child has failed by. A name in use may be in that of its predecessor, whose end the broker has not seen yet; but who cannot have had it is not kept
 // waiting for long.
 func (c *channel) mayMend(k *child, err error) bool {
 	if errors.Is(err, actors.ErrNameInUse) {
-		return c.ready || k.grace.total(c.now()) < nameWithin
+		return c.ready || k.nameless < k.failures || k.grace.total(c.now()) < nameWithin
 	}
 	return !broker.Permanent(err) && !errors.Is(err, errNameShared)
 }

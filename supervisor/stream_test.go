@@ -380,19 +380,37 @@ func TestAStreamThatIsMadeAnewIsReadFromItsBeginning(t *testing.T) {
 	}
 }
 
-// The same when the new one has grown beyond that before the reader is back: it has seen the old one go.
+// The same when the new one has grown beyond that before the reader is back: it has seen the old one go, or it sees that what it committed last is not at its place.
 func TestAStreamThatIsMadeAnewAndHasGrownIsReadFromItsBeginning(t *testing.T) {
-	b, writer, reader := both(t, onStream())
-	writer.put(0, 5)
-	reader.commits(reader.gets(0, 5)...)
-	lease := b.world.Broker().Lease("test")
-	defer lease.Abort()
-	lease.Do(broker.DeleteQueue{Name: "orders"}, func(broker.Result) {})
-	b.until("the reader sees it", time.Second, func() bool { return len(seen[*messages.ChildFailed](reader)) > 0 })
-	defer b.failing("reader/data-consumer", errInjected)()
-	writer.put(5, 20)
-	b.inject = nil
-	reader.gets(5, 20)
+	for _, test := range []struct {
+		name      string
+		committed int
+		away      bool
+	}{{"seen", 0, false}, {"seen and committed", 5, false}, {"away", 5, true}, {"away, nothing committed", 0, true}} {
+		t.Run(test.name, func(t *testing.T) {
+			b, writer, reader := both(t, onStream())
+			writer.put(0, 5)
+			batches := reader.gets(0, 5)
+			if test.committed > 0 {
+				reader.commits(batches...)
+			}
+			lease := b.world.Broker().Lease("test")
+			defer lease.Abort()
+			gone := func() { lease.Do(broker.DeleteQueue{Name: "orders"}, func(broker.Result) {}) }
+			if !test.away {
+				gone()
+				b.until("the reader sees it", time.Second, func() bool { return len(seen[*messages.ChildFailed](reader)) > 0 })
+			}
+			defer b.failing("reader/data-consumer", errInjected)()
+			b.until("the reader is down", 10*time.Second, func() bool { return !reader.child(messages.DataConsumer).Ready })
+			if test.away {
+				gone()
+			}
+			writer.put(5, 20)
+			b.inject = nil
+			reader.gets(5, 20)
+		})
+	}
 }
 
 // A writer was killed with records on their way; they arrive when it has been started again, and what it writes then is not taken for them.
