@@ -8,6 +8,7 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"github.com/d2e2d648/weir/actors"
 	"github.com/d2e2d648/weir/messages"
 	"github.com/d2e2d648/weir/supervisor"
 )
@@ -63,7 +64,7 @@ func (e *endpoint) open() {
 		Stopped: func() { e.onStopped(gen) },
 		Create:  e.writes && p.writersCreate || !e.writes && p.readersCreate, Compat: p.compat, Ordered: p.ordered,
 		NoStatus: p.noStatus, NoMetrics: p.noMetrics, GraceWindow: p.grace, HealthInterval: p.health,
-		Window: p.window, WindowBytes: p.windowBytes, StallAfter: p.stall, Poll: p.poll, Prefetch: p.prefetch,
+		Window: p.window, WindowBytes: p.windowBytes, StallAfter: p.stall, Poll: p.poll, Prefetch: p.prefetch, Stream: p.onStream(),
 	}
 	propsOf := supervisor.ReaderProps
 	if e.writes {
@@ -98,7 +99,7 @@ func (e *endpoint) send(msg any) { e.r.w.system.Root.Send(e.pid, msg) }
 func (e *endpoint) refused(what string, err error) {
 	var channel *supervisor.ChannelError
 	switch {
-	case err == nil || errors.Is(err, supervisor.ErrClosed):
+	case err == nil || errors.Is(err, supervisor.ErrClosed) || e.haunted(err):
 	case errors.As(err, &channel):
 		if channel.Cause == nil || channel.Child == "" || channel.Permanent {
 			e.r.bad("%s of %s failed with %v", what, e.actorName(), err)
@@ -252,10 +253,14 @@ func (e *endpoint) fell(err error) {
 	e.broken = err
 	r.result.Failed++
 	if !e.writes {
-		r.readerIncident()
+		r.readerDied()
 	}
 	var channel *supervisor.ChannelError
-	if !errors.As(err, &channel) || channel.Permanent {
+	switch {
+	case e.haunted(err):
+		e.again()
+		return
+	case !errors.As(err, &channel) || channel.Permanent:
 		r.bad("%s failed: %v", e.actorName(), err)
 		return
 	}
@@ -267,12 +272,28 @@ func (e *endpoint) fell(err error) {
 	if r.outages < window && !r.excused {
 		r.bad("%s failed, though all outages together took %s only: %v", e.actorName(), r.outages, err)
 	}
-	gen := e.gen
+	e.again()
+}
+
+// haunted: the broker does not know yet that the former life of a writer has ended, so its name is taken.
+func (e *endpoint) haunted(err error) bool {
+	return e.gen > 1 && errors.Is(err, actors.ErrNameInUse)
+}
+
+// again closes what has failed and opens it again.
+func (e *endpoint) again() {
+	r, gen := e.r, e.gen
 	r.w.at(r.w.now+time.Second, func() {
 		if e.gen == gen && !e.closing && !e.stopped {
 			e.close(&messages.Close{Timeout: 5 * time.Second}, time.Millisecond)
 		}
 	})
+}
+
+// hearsReaders: of a stream, readers that may delete it hear the others.
+func (e *endpoint) hearsReaders() bool {
+	p := &e.r.plan
+	return p.stream && p.readersCreate && !e.writes && !p.noStatus
 }
 
 // up says whether all that should be there is, or what is missing.
@@ -286,6 +307,9 @@ func (e *endpoint) up() error {
 	}
 	if !e.r.plan.noStatus {
 		parts = append(parts, messages.StatusProducer, messages.StatusConsumer, messages.HealthTicker, messages.MetricsAggregator)
+		if e.hearsReaders() {
+			parts = append(parts, messages.MemberConsumer)
+		}
 	}
 	for _, part := range parts {
 		if !e.part(part).ready {

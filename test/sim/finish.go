@@ -38,8 +38,8 @@ func (r *run) freshRecords(what string) bool {
 		if hangs := r.hanging(); hangs != "" {
 			return fmt.Errorf("%s hangs and was not replaced", hangs)
 		}
-		if n := r.w.broker.Depth(channelName); n > 0 {
-			return fmt.Errorf("%d records are in the queue", n)
+		if n := r.unread(); n > 0 {
+			return fmt.Errorf("%d records are to be read yet", n)
 		}
 		for _, e := range r.endpoints {
 			if err := e.up(); err != nil {
@@ -48,6 +48,17 @@ func (r *run) freshRecords(what string) bool {
 		}
 		return r.sessions()
 	})
+}
+
+// unread counts what readers have before them.
+func (r *run) unread() (n int) {
+	if !r.plan.stream {
+		return r.w.broker.Depth(channelName)
+	}
+	for _, u := range r.writers {
+		n += u.ledger.missing()
+	}
+	return n
 }
 
 // hanging names an actor that hangs and whose supervisor has not given it up.
@@ -87,6 +98,9 @@ func (r *run) sessions() error {
 			writers = append(writers, status)
 			continue
 		}
+		if e.hearsReaders() {
+			writers = append(writers, e.owner()+fmt.Sprintf("%s-%d", messages.MemberConsumer, e.part(messages.MemberConsumer).epoch))
+		}
 		readers = append(readers, status)
 		consumers = append(consumers, e.owner()+fmt.Sprintf("%s-%d", messages.DataConsumer, e.part(messages.DataConsumer).epoch))
 	}
@@ -101,6 +115,15 @@ func (r *run) sessions() error {
 			queue string
 			want  []string
 		}{{channelName + ".reader.status", writers}, {channelName + ".writer.status", readers}}...)
+	}
+	if r.plan.stream && r.plan.subEntries == 0 {
+		for _, u := range r.writers {
+			name := channelName + "@" + u.e.name + ".lock"
+			checks = append(checks, struct {
+				queue string
+				want  []string
+			}{name, []string{u.e.owner() + fmt.Sprintf("%s-%d", messages.DataProducer, u.e.part(messages.DataProducer).epoch)}})
+		}
 	}
 	for _, c := range checks {
 		q, _ := r.w.broker.Queue(c.queue)
@@ -175,7 +198,7 @@ func (r *run) check() {
 		r.bad("duplicates: %d, more than %d", r.again, r.duplicates)
 	}
 	r.result.Duplicates = r.again
-	ordered := !r.nacked && !r.returned && (r.plan.ordered || r.plan.readers == 1 && !r.unordered)
+	ordered := !r.nacked && !r.returned && (r.plan.stream || r.plan.ordered || r.plan.readers == 1 && !r.unordered)
 	if ordered {
 		r.result.Ordered = 1
 	}

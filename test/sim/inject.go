@@ -157,6 +157,7 @@ func (r *run) deletion(i int) fault {
 		lease := r.w.broker.Lease("fault")
 		lease.Do(request, func(broker.Result) {
 			if kind == "queue deleted" {
+				r.duplicates += p.views() * p.writers * p.window // what is unconfirmed goes to the new one, too
 				for _, u := range r.writers {
 					u.ledger.queueGone()
 				}
@@ -178,7 +179,7 @@ func (r *run) processFault(i int) fault {
 				return
 			}
 			if !e.writes {
-				r.readerIncident()
+				r.readerDied()
 			}
 			e.kill()
 		}}
@@ -189,7 +190,7 @@ func (r *run) processFault(i int) fault {
 			return
 		}
 		if !e.writes {
-			r.readerIncident()
+			r.readerDied()
 		}
 		e.close(&messages.Close{Timeout: timeout}, r.w.Jitter(time.Second))
 	}}

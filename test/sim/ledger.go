@@ -2,6 +2,7 @@ package sim
 
 import (
 	"encoding/binary"
+	"fmt"
 
 	"github.com/d2e2d648/weir/broker"
 	"github.com/d2e2d648/weir/messages"
@@ -12,15 +13,24 @@ type ledger struct {
 	writer byte
 	size   int
 	all    []entry
-	first  []int // entries in the order of their first deliveries
+	views  []view
+}
+
+// view is what a reader got, or of a queue what all did together.
+type view struct {
+	all   []receipt // of each entry
+	first []int     // entries in the order of their first deliveries
+}
+
+type receipt struct {
+	delivered int
+	committed int // by its reader, and not refused
 }
 
 type entry struct {
-	answered  bool
-	outcome   messages.Outcome
-	delivered int
-	committed int  // by its reader, and not refused
-	gone      bool // the queue was deleted after it was attempted: it may be lost by that
+	answered bool
+	outcome  messages.Outcome
+	gone     bool // the queue was deleted after it was attempted: it may be lost by that
 }
 
 // attempt makes the bodies of n more records.
@@ -38,6 +48,9 @@ func (l *ledger) attempt(n int) (from int, records []broker.Record) {
 		records[i].Body = body
 	}
 	l.all = append(l.all, make([]entry, n)...)
+	for i := range l.views {
+		l.views[i].all = append(l.views[i].all, make([]receipt, n)...)
+	}
 	return from, records
 }
 
@@ -50,7 +63,7 @@ func (l *ledger) answered(from int, outcomes []messages.Outcome) {
 }
 
 // handed takes in that a reader got the record. False: nobody attempted it, or it is damaged.
-func (l *ledger) handed(body []byte) (again, ok bool) {
+func (l *ledger) handed(body []byte, view int) (again, ok bool) {
 	n := int(binary.BigEndian.Uint32(body[1:]))
 	if len(body) != l.size || n >= len(l.all) {
 		return false, false
@@ -60,17 +73,17 @@ func (l *ledger) handed(body []byte) (again, ok bool) {
 			return false, false
 		}
 	}
-	e := &l.all[n]
-	e.delivered++
-	if e.delivered == 1 {
-		l.first = append(l.first, n)
+	v := &l.views[view]
+	v.all[n].delivered++
+	if v.all[n].delivered == 1 {
+		v.first = append(v.first, n)
 	}
-	return e.delivered > 1, true
+	return v.all[n].delivered > 1, true
 }
 
 // commit takes in that a reader is done with a record (1), or that its commit was refused (-1), so that it must come again.
-func (l *ledger) commit(body []byte, n int) {
-	l.all[binary.BigEndian.Uint32(body[1:])].committed += n
+func (l *ledger) commit(body []byte, n, view int) {
+	l.views[view].all[binary.BigEndian.Uint32(body[1:])].committed += n
 }
 
 // queueGone: what was attempted so far may be lost with the queue.
@@ -83,32 +96,61 @@ func (l *ledger) queueGone() {
 // check gives what is wrong with the records in the end. Order is that of first deliveries among what was confirmed: a withdrawn record that was on its
 // way may come at any time, and what was lost with its queue comes when it is published again.
 func (l *ledger) check(ordered bool, bad func(format string, args ...any)) {
-	for n := range l.all {
-		e := &l.all[n]
-		switch {
-		case e.answered && e.outcome == messages.ConfirmedByBroker && e.delivered == 0 && !e.gone:
-			bad("lost: record %d of writer %d was confirmed and never delivered", n, l.writer)
+	for i := range l.views {
+		if err := l.records(&l.views[i]); err != nil {
+			bad("%v (reader %d)", err, i)
 			return
-		case e.answered && e.outcome == messages.ConfirmedByBroker && e.committed == 0 && !e.gone:
-			bad("lost: record %d of writer %d was confirmed and delivered, but nobody could commit it", n, l.writer)
-			return
-		case e.answered && e.outcome == messages.NotSent && e.delivered > 0:
-			bad("untrue: record %d of writer %d was said to be not sent, and was delivered", n, l.writer)
+		}
+		if err := l.order(&l.views[i]); ordered && err != nil {
+			bad("%v (reader %d)", err, i)
 			return
 		}
 	}
-	if !ordered {
-		return
+}
+
+func (l *ledger) records(v *view) error {
+	for n := range l.all {
+		e, got := &l.all[n], &v.all[n]
+		switch {
+		case l.due(n) && got.delivered == 0:
+			return fmt.Errorf("lost: record %d of writer %d was confirmed and never delivered", n, l.writer)
+		case l.due(n) && got.committed == 0:
+			return fmt.Errorf("lost: record %d of writer %d was confirmed and delivered, but nobody could commit it", n, l.writer)
+		case e.answered && e.outcome == messages.NotSent && got.delivered > 0:
+			return fmt.Errorf("untrue: record %d of writer %d was said to be not sent, and was delivered", n, l.writer)
+		}
 	}
+	return nil
+}
+
+// due says whether the record must be delivered.
+func (l *ledger) due(n int) bool {
+	e := &l.all[n]
+	return e.answered && e.outcome == messages.ConfirmedByBroker && !e.gone
+}
+
+// missing counts what must be delivered yet, or committed.
+func (l *ledger) missing() (count int) {
+	for i := range l.views {
+		for n, got := range l.views[i].all {
+			if l.due(n) && got.committed == 0 {
+				count++
+			}
+		}
+	}
+	return count
+}
+
+func (l *ledger) order(v *view) error {
 	last := -1
-	for _, n := range l.first {
-		if e := &l.all[n]; !e.answered || e.outcome != messages.ConfirmedByBroker || e.gone {
+	for _, n := range v.first {
+		if !l.due(n) {
 			continue
 		}
 		if n < last {
-			bad("order: record %d of writer %d was first delivered after %d", n, l.writer, last)
-			return
+			return fmt.Errorf("order: record %d of writer %d was first delivered after %d", n, l.writer, last)
 		}
 		last = n
 	}
+	return nil
 }

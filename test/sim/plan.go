@@ -6,6 +6,7 @@ import (
 
 	"github.com/d2e2d648/weir/actors"
 	"github.com/d2e2d648/weir/broker"
+	"github.com/d2e2d648/weir/supervisor"
 )
 
 const channelName = "c"
@@ -32,6 +33,8 @@ type plan struct {
 	span        time.Duration // in which most faults fall
 	faults      int
 	deletes     bool // the last to close deletes
+	stream      bool // in place of the queue
+	subEntries  int
 }
 
 func pick[T any](w *World, of ...T) T { return of[w.rng.IntN(len(of))] }
@@ -66,7 +69,26 @@ func drawPlan(w *World) plan {
 	if w.oneOf(10) { // an idle channel, and outages long apart
 		p.idle, p.records, p.span, p.faults, p.health = true, 20, 8*time.Minute, 4+w.rng.IntN(4), 0
 	}
+	if !p.compat && p.maxLength == 0 && w.oneOf(3) {
+		p.stream, p.subEntries = true, pick(w, 0, 0, 5)
+	}
 	return p
+}
+
+// onStream is the config's Stream.
+func (p *plan) onStream() *supervisor.Stream {
+	if !p.stream {
+		return nil
+	}
+	return &supervisor.Stream{SubEntries: p.subEntries}
+}
+
+// views is how many readings of everything there are: the readers share a queue, and each has a stream to itself.
+func (p *plan) views() int {
+	if p.stream {
+		return p.readers
+	}
+	return 1
 }
 
 func (p *plan) String() string {

@@ -93,13 +93,16 @@ func (r *run) makeEnds() {
 	p := &r.plan
 	for i := range p.writers {
 		e := &endpoint{r: r, name: fmt.Sprintf("w%d", i), writes: true}
-		u := &writing{e: e, budget: p.records / p.writers, ledger: &ledger{writer: byte(i), size: p.recordSize}}
+		u := &writing{e: e, budget: p.records / p.writers, ledger: &ledger{writer: byte(i), size: p.recordSize, views: make([]view, p.views())}}
 		e.user = u
 		r.endpoints, r.writers = append(r.endpoints, e), append(r.writers, u)
 	}
 	for i := range p.readers {
 		e := &endpoint{r: r, name: fmt.Sprintf("r%d", i)}
 		u := &reading{e: e}
+		if p.stream {
+			u.view = i
+		}
 		e.user = u
 		r.endpoints, r.readers = append(r.endpoints, e), append(r.readers, u)
 	}
@@ -200,12 +203,12 @@ func (r *run) firePinned() {
 }
 
 // handed takes in a record that a reader got.
-func (r *run) handed(body []byte) {
+func (r *run) handed(body []byte, view int) {
 	if len(body) < 5 || int(body[0]) >= len(r.writers) {
 		r.bad("unexpected: a record of %d bytes that nobody wrote", len(body))
 		return
 	}
-	again, ok := r.writers[body[0]].ledger.handed(body)
+	again, ok := r.writers[body[0]].ledger.handed(body, view)
 	switch {
 	case !ok:
 		r.bad("unexpected: a record of writer %d that was not written so", body[0])
@@ -216,10 +219,10 @@ func (r *run) handed(body []byte) {
 	}
 }
 
-func (r *run) committed(b *messages.Batch, n int) {
+func (r *run) committed(b *messages.Batch, n, view int) {
 	for i := range b.Records {
 		body := b.Records[i].Body
-		r.writers[body[0]].ledger.commit(body, n)
+		r.writers[body[0]].ledger.commit(body, n, view)
 	}
 }
 
@@ -227,10 +230,20 @@ func (r *run) childFailed(e *endpoint, m *messages.ChildFailed) {
 	r.result.Incidents++
 	switch m.Child {
 	case messages.DataProducer:
-		r.duplicates += r.plan.window
+		if p := &r.plan; !p.stream || p.subEntries > 1 { // else the broker deduplicates
+			r.duplicates += p.views() * p.window
+		}
 		r.returned = r.returned || errors.Is(m.Err, actors.ErrNoQueue)
 	case messages.DataConsumer:
 		r.readerIncident()
+	}
+}
+
+// readerDied: of a stream's reader, commits that were not stored in time are forgotten with it.
+func (r *run) readerDied() {
+	r.readerIncident()
+	if r.plan.stream {
+		r.duplicates += r.result.Delivered
 	}
 }
 

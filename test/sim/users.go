@@ -102,6 +102,7 @@ func (u *writing) answered(gen, from, n int, m *messages.Written) {
 // reading is the user of a reader: one Demand at a time; batches are committed after a while, in whatever order.
 type reading struct {
 	e           *endpoint
+	view        int
 	demands     int
 	commits     int
 	uncommitted int
@@ -144,7 +145,7 @@ func (u *reading) got(gen int, b *messages.Batch) {
 		r.bad("a batch of %d records has the tags %d to %d", len(b.Records), b.First, b.Last)
 	}
 	for i := range b.Records {
-		r.handed(b.Records[i].Body)
+		r.handed(b.Records[i].Body, u.view)
 	}
 	u.uncommitted++
 	pace := r.plan.readPace
@@ -161,7 +162,7 @@ func (u *reading) commit(gen int, b *messages.Batch) {
 	}
 	u.commits++
 	u.uncommitted--
-	u.e.r.committed(b, 1)
+	u.e.r.committed(b, 1, u.view)
 	answered := false
 	u.e.send(&messages.Commit{Batch: b, Done: func(m *messages.Committed) {
 		if answered {
@@ -170,7 +171,7 @@ func (u *reading) commit(gen int, b *messages.Batch) {
 		answered = true
 		u.commits--
 		if m.Err != nil {
-			u.e.r.committed(b, -1)
+			u.e.r.committed(b, -1, u.view)
 		}
 		if !errors.Is(m.Err, supervisor.ErrRedelivered) {
 			u.e.refused("commit", m.Err)
