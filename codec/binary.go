@@ -76,6 +76,9 @@ func (c *AvroBinary) Decode(body []byte) ([]byte, error) {
 func (c *AvroBinary) Next(data []byte) (int, error) {
 	root := c.schema.root
 	w := walk{body: data[:min(len(data), c.lim.MaxBody)], lim: &c.lim}
+	if end := root.fast.end(w.body, w.lim); end >= 0 {
+		return end, nil
+	}
 	e := w.value(root, 0)
 	if e == nil {
 		return w.pos, nil

@@ -16,6 +16,9 @@ func (n *node) check(body []byte, lim *Limits) *Error {
 	if len(body) > lim.MaxBody {
 		return decodeError(ErrTooLarge, -1, "%d bytes, at most %d", len(body), lim.MaxBody).under(n)
 	}
+	if n.fast.end(body, lim) == len(body) { // nearly always
+		return nil
+	}
 	w := walk{body: body, lim: lim}
 	if e := w.value(n, 0); e != nil {
 		return e.under(n)
@@ -77,10 +80,6 @@ func (w *walk) record(n *node, depth int) *Error {
 		return w.tooDeep()
 	}
 	for i, f := range n.nodes {
-		if end := quick(f, w.body, w.pos); end >= 0 {
-			w.pos = end
-			continue
-		}
 		if e := w.value(f, depth); e != nil {
 			return e.inField(n.fields[i].name)
 		}
@@ -143,10 +142,6 @@ func (w *walk) run(n *node, first, count, depth int) *Error {
 			if e := w.value(n.items, depth); e != nil {
 				return e.inKey(string(key))
 			}
-			continue
-		}
-		if end := quick(n.items, w.body, w.pos); end >= 0 {
-			w.pos = end
 			continue
 		}
 		if e := w.value(n.items, depth); e != nil {
@@ -219,10 +214,6 @@ func (w *walk) boolean() *Error {
 
 func (w *walk) text() ([]byte, *Error) {
 	start := w.pos
-	if end := shortText(w.body, start); end >= 0 {
-		w.pos = end
-		return w.body[start+1 : end], nil
-	}
 	b, e := w.bytes()
 	if e == nil && !utf8.Valid(b) {
 		e = decodeError(ErrInvalid, start, "a string that is not UTF-8")

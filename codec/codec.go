@@ -4,9 +4,10 @@
 // Bodies come from other programs, so nothing in one is believed. Every Avro body is first walked against its schema
 // (bounds.go): counts, lengths, block sizes, branches, symbols, booleans, UTF-8, depth and the exact end are checked
 // with no allocation, and only then does the Avro library see it. What is encoded is walked too, so a writer refuses
-// what its readers would refuse.
+// what its readers would refuse. Nearly all bodies pass a fast walk (run.go) over a compiled schema (program.go); what
+// that does not accept at once the first walk decides.
 //
-// The package starts no goroutine, takes no lock and reads no clock; every codec is safe for concurrent use.
+// The package starts no goroutine, waits for none and reads no clock; every codec is safe for concurrent use.
 package codec
 
 // Codec turns values into message bodies and back. All implementations are safe for concurrent use.

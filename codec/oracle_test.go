@@ -85,6 +85,7 @@ func (o *oracle) compare(t testing.TB, body []byte) int {
 	rest, err := o.twin.Decode(body, &theirs, avro.TaggedUnions())
 	accepts := err == nil && len(rest) == 0
 	e := o.root.check(body, &o.lim)
+	sameEnd(t, o.root, body, &o.lim)
 	if err != nil && strings.Contains(err.Error(), "zero-byte items exceeds") {
 		return 0 // its limit is lower than ours, and cannot be set
 	}

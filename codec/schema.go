@@ -54,6 +54,7 @@ type node struct {
 	union   []*node          // branches
 	names   []string         // of a union: what the library calls its branches
 	several bool             // of a union: more than one branch besides null
+	fast    *program         // of a schema's root: all of it, compiled
 }
 
 type field struct {
@@ -105,6 +106,7 @@ func parse(text string, lim Limits) (*schema, *Error) {
 			return nil, e
 		}
 	}
+	root.fast = programs{}.program(root)
 	return &schema{avro: parsed, root: root, inexact: c.inexact}, nil
 }
 
