@@ -2,19 +2,15 @@ package codec
 
 import (
 	"fmt"
-	"math"
 	"reflect"
-
-	"github.com/hamba/avro/v2"
 )
 
 // Avro is the codec of bodies that are the bare Avro binary encoding of one T: no container or single-object header.
 // The reader's schema is taken for the writer's; nothing is resolved. Safe for concurrent use.
 type Avro[T any] struct {
 	schema  *schema
-	api     avro.API
+	library *library[T]
 	lim     Limits
-	pointer bool // values are handed to the library by pointer, which saves it a copy
 	dynamic bool // T holds interfaces, so each value's types are checked
 }
 
@@ -51,24 +47,7 @@ func NewAvro[T any](schemaText string, opts ...Option) (*Avro[T], error) {
 	if e := m.match(s.root, t); e != nil {
 		return nil, e.under(s.root)
 	}
-	return &Avro[T]{
-		schema:  s,
-		api:     newAPI(lim),
-		lim:     lim,
-		pointer: t.Kind() == reflect.Struct && s.root.kind == kindRecord,
-		dynamic: m.dynamic,
-	}, nil
-}
-
-// newAPI makes a configuration of the library for one codec. One each: the library remembers coders by a fingerprint
-// that leaves out defaults and aliases. Blocks are unlimited and have no size, which is what pypz writes; its own limits
-// are moved out of the way of ours.
-func newAPI(lim Limits) avro.API {
-	return avro.Config{
-		BlockLength:            math.MaxInt32,
-		DisableBlockSizeHeader: true,
-		MaxByteSliceSize:       max(lim.MaxBody, 1),
-	}.Freeze()
+	return &Avro[T]{s, newLibrary[T](s.avro, lim, m.custom), lim, m.dynamic}, nil
 }
 
 // CanBeEmpty reports whether a record of this schema can be encoded as no bytes at all (null, an empty record). A pypz
@@ -79,26 +58,27 @@ func (c *Avro[T]) CanBeEmpty() bool { return c.schema.root.min == 0 }
 func (c *Avro[T]) ContentEncoding() string { return "" }
 
 // Append implements Codec. What it has encoded is checked like a body that came in, so that no reader with the same
-// limits refuses it. Arrays and maps are one block without a size.
+// limits refuses it. Arrays and maps are one block without a size. Where dst has room, it allocates nothing but what the
+// library does for the value's maps and the like.
 func (c *Avro[T]) Append(dst []byte, v T) ([]byte, error) {
 	root := c.schema.root
+	s := c.library.borrow()
+	defer c.library.giveBack(s)
+	s.value = v
 	if c.dynamic {
-		if e := root.fits(reflect.ValueOf(&v).Elem(), 0, &c.lim); e != nil {
+		if e := root.fits(reflect.ValueOf(&s.value).Elem(), 0, &c.lim); e != nil {
 			return dst, e.under(root)
 		}
 	}
-	body, err := c.marshal(&v)
-	if err != nil {
+	if err := c.library.encode(s); err != nil {
 		e := encodeError(ErrMismatch, "")
 		e.Cause = err
 		return dst, e.under(root)
 	}
+	body := s.writer.Buffer()
 	if e := root.check(body, &c.lim); e != nil {
 		e.Op, e.Offset = "encode", -1
 		return dst, e
-	}
-	if dst == nil {
-		return body, nil
 	}
 	return append(dst, body...), nil
 }
@@ -109,26 +89,15 @@ func (c *Avro[T]) Decode(body []byte) (v T, err error) {
 	if e := root.check(body, &c.lim); e != nil {
 		return v, e
 	}
-	if err := c.unmarshal(body, &v); err != nil {
-		var zero T
+	s := c.library.borrow()
+	defer c.library.giveBack(s)
+	to := c.library.target(s)
+	if err := c.library.decode(s, body, to); err != nil {
 		e := decodeError(ErrInvalid, -1, "")
 		e.Cause = err
-		return zero, e.under(root)
+		return v, e.under(root)
 	}
-	return v, nil
-}
-
-func (c *Avro[T]) marshal(v *T) (body []byte, err error) {
-	defer caught(&err)
-	if c.pointer {
-		return c.api.Marshal(c.schema.avro, v)
-	}
-	return c.api.Marshal(c.schema.avro, *v)
-}
-
-func (c *Avro[T]) unmarshal(body []byte, v *T) (err error) {
-	defer caught(&err)
-	return c.api.Unmarshal(c.schema.avro, body, v)
+	return *to, nil
 }
 
 // caught turns a panic into an error. The library panics on a few values (a nil *big.Rat), and so may a type's own text

@@ -19,6 +19,8 @@ type matcher struct {
 	seen map[pair]bool
 	// dynamic is set if the type holds an interface: what is in it is checked with each value (dynamic.go).
 	dynamic bool
+	// custom is set if a part of the type reads itself from text.
+	custom bool
 	// writing admits types that can be written but not read; for values out of interfaces.
 	writing bool
 }
@@ -217,6 +219,7 @@ func skippable(n *node, building, done map[*node]bool) bool {
 }
 
 func (m *matcher) scalar(n *node, t reflect.Type) *Error {
+	m.custom = m.custom || readsText(t)
 	k := t.Kind()
 	ok, hint := false, ""
 	switch n.kind {
@@ -286,9 +289,12 @@ func isRat(t reflect.Type) bool { return t == reflect.TypeFor[*big.Rat]() }
 
 // isText: the type writes and reads itself as text.
 func isText(t reflect.Type) bool {
-	reads := t.Implements(reflect.TypeFor[encoding.TextUnmarshaler]()) ||
+	return readsText(t) && t.Implements(reflect.TypeFor[encoding.TextMarshaler]())
+}
+
+func readsText(t reflect.Type) bool {
+	return t.Implements(reflect.TypeFor[encoding.TextUnmarshaler]()) ||
 		reflect.PointerTo(t).Implements(reflect.TypeFor[encoding.TextUnmarshaler]())
-	return reads && t.Implements(reflect.TypeFor[encoding.TextMarshaler]())
 }
 
 // halfText: the type does one of the two, so that what it writes is not what it reads.
