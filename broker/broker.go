@@ -20,8 +20,8 @@
 //  8. Publishing more than PublisherConfig.Window unconfirmed records ends the session with ErrWindow.
 //  9. Ack and Reject of tag 0 or of a tag that was not delivered yet end the session with ErrTag. Settling a tag a second time does nothing.
 //  10. Blocked tells a publisher that the broker's alarm went on or off, also when it is on at the opening. Publishing stays allowed
-//     within the window; the session holds what it cannot send. Over the stream protocol RabbitMQ tells nothing of its alarms, so neither does
-//     that port: while one is on, nothing is confirmed.
+//     within the window; the session holds what it cannot send. Streams know only the disk's alarm, and over their protocol RabbitMQ tells nothing of it, so neither
+//     does that port: while it is on, nothing is confirmed.
 //  11. Delivered carries consecutive tags, at most ConsumerConfig.MaxBatch of them, and the session never waits to fill it.
 //     Its slice and bodies are the receiver's.
 //  12. At most ConsumerConfig.Prefetch deliveries of a session are unsettled, of a stream's, too: there settling is nothing but credit (but see rule 22).

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"net"
 	"strings"
 	"testing"
 	"time"
@@ -36,7 +37,7 @@ func TestSilentBroker(t *testing.T) {
 		name := declare(t, p)
 		publisher, stuck := openPublisher(t, p, broker.PublisherConfig{RoutingKey: name})
 		_, idle := openPublisher(t, p, broker.PublisherConfig{RoutingKey: name})
-		_, reads := openConsumer(t, p, broker.ConsumerConfig{Queue: name})
+		_, reads := openConsumer(t, p, broker.ConsumerConfig{Queue: name, Stream: fromNext})
 		for _, s := range []*sink{stuck, idle, reads} {
 			await[*broker.Opened](t, s)
 		}
@@ -66,27 +67,46 @@ func TestSilentBroker(t *testing.T) {
 	})
 }
 
-// While its alarm is on the broker does not read publishers, which looks as if it were silent: but nothing ends.
+// While its alarm is on the broker does not read publishers, which looks as if it were silent: but nothing ends. That it was taken for silence is seen by the
+// scouts that are sent then: nothing else connects.
 func TestAlarm(t *testing.T) {
 	rabbittest.EachVersion(t, func(t *testing.T, node *rabbit.Node) {
-		p := newPort(t, node, hasty)
+		connections := make(chan struct{}, 1000)
+		address := startFake(t, func(_ int, client net.Conn) {
+			connections <- struct{}{}
+			relay(client, node.StreamAddress())
+		})
+		p := newPort(t, node, func(c *Config) {
+			hasty(c)
+			c.Addresses = []string{address}
+		})
 		p.answer = time.Second
 		name := declare(t, p)
 		publisher, writes := openPublisher(t, p, broker.PublisherConfig{RoutingKey: name})
-		_, reads := openConsumer(t, p, broker.ConsumerConfig{Queue: name})
+		_, reads := openConsumer(t, p, broker.ConsumerConfig{Queue: name, Stream: fromNext})
 		await[*broker.Opened](t, writes)
 		await[*broker.Opened](t, reads)
 		publisher.Publish(batch(1, "before"))
 		writes.confirmed(t, 1)
 		await[*broker.Delivered](t, reads)
-		ctl(t, node, "set_vm_memory_high_watermark", "0")
-		t.Cleanup(func() { ctl(t, node, "set_vm_memory_high_watermark", "0.6") })
+		ctl(t, node, "set_disk_free_limit", "1000000GB")
+		off := func() { ctl(t, node, "set_disk_free_limit", "50MB") }
+		t.Cleanup(off)
 		const last = 30
 		for n := uint64(2); n <= last; n++ {
 			publisher.Publish(batch(n, strings.Repeat("x", 1_000_000)))
 		}
-		time.Sleep(4 * time.Second) // all that could take it for silence
-		ctl(t, node, "set_vm_memory_high_watermark", "0.6")
+		for len(connections) > 0 {
+			<-connections
+		}
+		for scouts := range 4 {
+			select {
+			case <-connections:
+			case <-time.After(patience):
+				t.Fatalf("%d scouts were sent within %v", scouts, patience)
+			}
+		}
+		off()
 		writes.confirmed(t, last)
 		publisher.Close()
 		writes.endedBy(t, nil)
@@ -125,7 +145,7 @@ func TestRefused(t *testing.T) {
 			t.Run(what, func(t *testing.T) {
 				p := newPort(t, node, test.change)
 				_, writes := openPublisher(t, p, broker.PublisherConfig{RoutingKey: name})
-				_, reads := openConsumer(t, p, broker.ConsumerConfig{Queue: name})
+				_, reads := openConsumer(t, p, broker.ConsumerConfig{Queue: name, Stream: fromNext})
 				for s, want := range map[*sink]error{writes: test.want, reads: test.read} {
 					if want == nil {
 						await[*broker.Opened](t, s)
@@ -183,7 +203,7 @@ func TestSinkPanics(t *testing.T) {
 		defer lease.Abort()
 		opened := make(chan struct{})
 		panicked := false
-		lease.OpenConsumer(broker.ConsumerConfig{Queue: name, Prefetch: 10, MaxBatch: 10}, func(e broker.Event) {
+		lease.OpenConsumer(broker.ConsumerConfig{Queue: name, Stream: fromNext, Prefetch: 10, MaxBatch: 10}, func(e broker.Event) {
 			s.sink(e)
 			select {
 			case <-opened:
@@ -218,7 +238,7 @@ func TestDeletedStream(t *testing.T) {
 			do(t, p, broker.DeclareQueue{Name: name, QueueOptions: broker.QueueOptions{Type: broker.Stream}})
 			begin := time.Now()
 			publisher, writes := openPublisher(t, p, broker.PublisherConfig{RoutingKey: name, Name: "name"})
-			_, reads := openConsumer(t, p, broker.ConsumerConfig{Queue: name})
+			_, reads := openConsumer(t, p, broker.ConsumerConfig{Queue: name, Stream: fromNext})
 			await[*broker.Opened](t, writes)
 			await[*broker.Opened](t, reads)
 			opened := time.Since(begin)
@@ -277,7 +297,7 @@ func TestSharedConnections(t *testing.T) {
 		for i := range 50 {
 			writes, reads := newSink(), newSink()
 			lease.OpenPublisher(broker.PublisherConfig{RoutingKey: name, Window: 10, Name: fmt.Sprint("name ", i)}, writes.sink)
-			lease.OpenConsumer(broker.ConsumerConfig{Queue: name, Prefetch: 10, MaxBatch: 10}, reads.sink)
+			lease.OpenConsumer(broker.ConsumerConfig{Queue: name, Stream: fromNext, Prefetch: 10, MaxBatch: 10}, reads.sink)
 			all = append(all, writes, reads)
 		}
 		for _, s := range all {
@@ -363,7 +383,7 @@ func TestClose(t *testing.T) {
 		p := newPort(t, node, nil)
 		name := declare(t, newPort(t, node, nil))
 		publisher, writes := openPublisher(t, p, broker.PublisherConfig{RoutingKey: name})
-		_, reads := openConsumer(t, p, broker.ConsumerConfig{Queue: name})
+		_, reads := openConsumer(t, p, broker.ConsumerConfig{Queue: name, Stream: fromNext})
 		await[*broker.Opened](t, writes)
 		await[*broker.Opened](t, reads)
 		publisher.Publish(batch(1, "body"))

@@ -16,8 +16,10 @@
 //   - a session that has heard nothing for a heartbeat asks for a sign of life; where none comes and a scout hears nothing either, the broker is silent. Where
 //     the scout is answered it is an alarm, which keeps the broker from reading publishers, and the session waits on.
 //
-// The stream protocol tells nothing of alarms (rule 10), and a record together with its properties must fit into a frame, which is 1 MiB unless the broker is
-// configured otherwise: what does not ends its session with ErrRefused, as a record does over AMQP that is above that limit.
+// The stream protocol tells nothing of alarms (rule 10): that of the memory does not concern it, that of the disk keeps the broker from reading publishers.
+//
+// A record together with its properties must fit into a frame, which is 1 MiB unless the broker is configured otherwise: what does not ends its session with
+// ErrRefused, as a record does over AMQP that is above that limit.
 //
 // What nothing here can mend: a compressed batch of sub-entries that is malformed ends the process, in the client's own goroutine. weir writes none.
 //

@@ -137,6 +137,8 @@ func openConsumer(t testing.TB, p *Port, config broker.ConsumerConfig) (broker.C
 	return lease.OpenConsumer(config, s.sink), s
 }
 
+var fromNext = &broker.StreamOffset{From: broker.FromNext}
+
 func batch(first uint64, bodies ...string) broker.Batch {
 	b := broker.Batch{First: first}
 	for _, body := range bodies {

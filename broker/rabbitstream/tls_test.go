@@ -54,19 +54,24 @@ func secured(t *testing.T, node *rabbit.Node, own tls.Certificate) (address stri
 		if client.Handshake() != nil {
 			return
 		}
-		server, err := net.Dial("tcp", node.StreamAddress())
-		if err != nil {
-			return
-		}
-		var ways sync.WaitGroup
-		ways.Go(func() {
-			_, _ = io.Copy(server, client)
-			server.Close()
-		})
-		_, _ = io.Copy(client, server)
-		client.Close()
-		ways.Wait()
+		relay(client, node.StreamAddress())
 	})
+}
+
+// relay carries all between the client and the address, until one of them closes.
+func relay(client net.Conn, address string) {
+	server, err := net.Dial("tcp", address)
+	if err != nil {
+		return
+	}
+	var ways sync.WaitGroup
+	ways.Go(func() {
+		_, _ = io.Copy(server, client)
+		server.Close()
+	})
+	_, _ = io.Copy(client, server)
+	client.Close()
+	ways.Wait()
 }
 
 func TestTLS(t *testing.T) {
@@ -93,7 +98,7 @@ func TestTLS(t *testing.T) {
 					c.TLS = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
 				})
 				publisher, writes := openPublisher(t, p, broker.PublisherConfig{RoutingKey: name})
-				_, reads := openConsumer(t, p, broker.ConsumerConfig{Queue: name})
+				_, reads := openConsumer(t, p, broker.ConsumerConfig{Queue: name, Stream: fromNext})
 				if test.want != nil {
 					if err := writes.endedBy(t, test.want); !broker.Permanent(err) || !errors.As(err, new(*tls.CertificateVerificationError)) {
 						t.Errorf("ended: %v", err)
