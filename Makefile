@@ -2,13 +2,14 @@
 # make test    all tests, with the race detector, on RabbitMQ 3.10 and 4.0: sets up what it needs
 # make lint    formatting, vet, the linters, the rules of the rooms
 # make simulate [SEEDS=20000]   the deterministic simulation
-# make bench   weir beside the raw client, on a RabbitMQ node of its own
+# make bench   weir beside the raw clients and watermill, on a RabbitMQ node of its own, into docs/performance.md: 25 minutes on two idle cores
+# make bench-growth   how costs grow with records, writers, readers, channels and peers, into docs/growth.md
 
 GO    ?= go
 SEEDS ?= 20000
 BIN   := bin
 
-.PHONY: demo test lint simulate bench bench-go prepare
+.PHONY: demo test lint simulate bench bench-growth bench-go prepare
 
 demo:
 	$(GO) run ./cmd/demo run --crash data-consumer=panic@1500ms --crash data-producer=error@2s --crash status-consumer=goexit@3s
@@ -17,6 +18,7 @@ demo:
 test: prepare
 	CGO_ENABLED=1 $(GO) test -race -timeout 15m ./...
 	$(GO) test -timeout 15m ./test/sim
+	$(GO) test -C test/bench ./...
 
 # The trees of the brokers and the C compiler that the race detector needs, where they are missing.
 prepare:
@@ -36,7 +38,10 @@ simulate:
 	$(GO) run ./test/sim/cmd/simulate -seeds $(SEEDS)
 
 bench: prepare
-	$(GO) run -C test/bench .
+	$(GO) run -C test/bench . -report ../../docs/performance.md
+
+bench-growth: prepare
+	$(GO) run -C test/bench . -growth -report ../../docs/growth.md
 
 # Go benchmarks of the hot paths.
 bench-go:

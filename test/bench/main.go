@@ -1,145 +1,162 @@
-// Command bench measures weir beside the raw client, amqp091-go, on one private RabbitMQ node, in one run.
+// Command bench measures weir beside what a user would write otherwise, on one private RabbitMQ node, in one run: amqp091-go, the stream client
+// and watermill-amqp.
 //
-// Both do the same work on the same kind of queue, one after the other, and change places every round; what counts is the ratio, since a shared machine
-// makes every absolute figure an accident. Client CPU is this process's, broker CPU the node's, both over the time of the measurement alone.
+// Everybody does the same work on the same kind of queue, one after the other, and changes places every round; what counts is the ratio, since a shared
+// machine makes every absolute figure an accident. Client CPU is this process's, broker CPU the node's, both over the time of the measurement alone.
+//
+//	go run -C test/bench . -report ../../docs/performance.md
+//	go run -C test/bench . -growth -report ../../docs/growth.md
+//
+// What stands between the markers of the report is replaced, and what is outside of them stays. Without a report, the tables are printed.
 package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
 	"os/signal"
-	"runtime"
+	"regexp"
 	"time"
+
+	"github.com/rabbitmq/rabbitmq-stream-go-client/pkg/logs"
 
 	"github.com/d2e2d648/weir/test/rabbit"
 )
 
-type config struct {
-	version   string
-	queueType string
-	records   int
-	size      int
-	rounds    int
+type options struct {
+	version  string
+	rounds   int
+	only     *regexp.Regexp
+	each     time.Duration
+	latency  time.Duration
+	quick    bool
+	growth   bool
+	list     bool
+	report   string
+	save     string
+	load     string
+	profiles string
+}
+
+func parse() (o options, err error) {
+	flag.StringVar(&o.version, "version", rabbit.V4_0, "of RabbitMQ")
+	flag.IntVar(&o.rounds, "rounds", 0, "of which the median counts; 5, or 3 of growth")
+	only := flag.String("only", "", "regular `expression`: the contests to hold, see -list")
+	flag.DurationVar(&o.each, "each", 900*time.Millisecond, "what a measurement of throughput is to last")
+	flag.DurationVar(&o.latency, "latency", 4*time.Second, "what a measurement of latency lasts")
+	flag.BoolVar(&o.quick, "quick", false, "one short round: to see that it works, its figures say nothing")
+	flag.BoolVar(&o.growth, "growth", false, "measure how costs grow, instead of the comparison")
+	flag.BoolVar(&o.list, "list", false, "only say what would be measured")
+	flag.StringVar(&o.report, "report", "", "Markdown `file` to write tables and plots into; they are printed without one")
+	flag.StringVar(&o.save, "save", "", "`file` to keep the samples in, as JSON")
+	flag.StringVar(&o.load, "load", "", "`file` of kept samples to report on, instead of measuring")
+	flag.StringVar(&o.profiles, "profiles", "", "`folder` to keep the CPU profiles of unmet goals in")
+	flag.Parse()
+	if flag.NArg() > 0 {
+		return o, fmt.Errorf("%q is no option", flag.Arg(0))
+	}
+	if o.rounds == 0 {
+		o.rounds = 5
+		if o.growth {
+			o.rounds = 3
+		}
+	}
+	if o.quick {
+		o.rounds, o.each, o.latency = 1, 100*time.Millisecond, time.Second
+	}
+	if o.rounds < 1 {
+		return o, errors.New("at least one round")
+	}
+	o.only, err = regexp.Compile(*only)
+	return o, err
 }
 
 func main() {
-	var c config
-	flag.StringVar(&c.version, "version", rabbit.V4_0, "of RabbitMQ")
-	flag.StringVar(&c.queueType, "type", "quorum", "of the queue: quorum or classic")
-	flag.IntVar(&c.records, "n", 100_000, "records in each measurement")
-	flag.IntVar(&c.size, "size", 100, "bytes in each record")
-	flag.IntVar(&c.rounds, "rounds", 5, "of which the median counts")
-	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	if err := run(ctx, c); err != nil {
+	o, err := parse()
+	if err == nil {
+		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+		defer stop()
+		err = run(ctx, o)
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, c config) error {
-	node, err := rabbit.Start(ctx, rabbit.Options{Version: c.version})
+func run(ctx context.Context, o options) error {
+	logs.SetLogger(silent{})
+	switch {
+	case o.list:
+		list(o)
+		return nil
+	case o.growth:
+		return runGrowth(ctx, o)
+	}
+	r := &results{}
+	var err error
+	if o.load == "" {
+		r, err = compare(ctx, o)
+	} else {
+		err = readJSON(o.load, r)
+	}
+	if err == nil && o.save != "" {
+		err = writeJSON(o.save, r)
+	}
 	if err != nil {
 		return err
 	}
-	defer node.Close()
-	b := &bench{config: c, node: node, body: make([]byte, c.size), samples: map[key][]sample{}}
-	for round := range c.rounds {
-		clients := []client{raw{}, weirClient{}}
-		if round%2 == 1 {
-			clients[0], clients[1] = clients[1], clients[0]
+	return r.report(o)
+}
+
+// compare holds all contests.
+func compare(ctx context.Context, o options) (*results, error) {
+	node, err := startNode(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	b := newBench(o, node)
+	err = b.all(ctx)
+	if err == nil {
+		err = b.profileUnmet(ctx)
+	}
+	return b.results, errors.Join(err, node.Close())
+}
+
+func startNode(ctx context.Context, o options) (*rabbit.Node, error) {
+	return rabbit.Start(ctx, rabbit.Options{Version: o.version, Stream: true})
+}
+
+func list(o options) {
+	for _, c := range contests() {
+		if !o.only.MatchString(c.Name()) {
+			continue
 		}
-		for _, work := range works {
-			for _, client := range clients {
-				if err := b.measure(ctx, client, work); err != nil {
-					return fmt.Errorf("%s, %s: %w", client.name(), work.name, err)
-				}
+		fmt.Println(c.Name())
+		for i, e := range c.Entries {
+			note := ""
+			switch {
+			case i == 0:
+				note = "  what the others are compared with"
+			case e.Goal != goal{}:
+				note = "  goal " + e.Goal.String()
 			}
-		}
-		fmt.Fprintf(os.Stderr, "round %d of %d\n", round+1, c.rounds)
-	}
-	b.table(os.Stdout)
-	return nil
-}
-
-// client is who does the work.
-type client interface {
-	name() string
-	// open prepares one work's ends on a fresh queue, outside of the measurement.
-	open(ctx context.Context, b *bench) (ends, error)
-}
-
-// ends are a client's connections and channels.
-type ends interface {
-	// calls writes in calls of 100, each confirmed before the caller's next one; pipeline writes with up to 1,000 in flight.
-	calls(ctx context.Context, callers int) error
-	pipeline(ctx context.Context) error
-	// read reads and acknowledges.
-	read(ctx context.Context) error
-	close(ctx context.Context) error
-}
-
-type work struct {
-	name string
-	// ready is done before the clock starts.
-	ready func(context.Context, ends) error
-	do    func(context.Context, ends) error
-}
-
-var works = []work{
-	{name: "write, 1 caller of 100", do: func(ctx context.Context, e ends) error { return e.calls(ctx, 1) }},
-	{name: "write, 4 callers of 100", do: func(ctx context.Context, e ends) error { return e.calls(ctx, 4) }},
-	{name: "write, pipelined", do: func(ctx context.Context, e ends) error { return e.pipeline(ctx) }},
-	{name: "read and commit", ready: func(ctx context.Context, e ends) error { return e.pipeline(ctx) },
-		do: func(ctx context.Context, e ends) error { return e.read(ctx) }},
-	{name: "both at once", do: both},
-}
-
-func both(ctx context.Context, e ends) error {
-	written := make(chan error, 1)
-	go func() { written <- e.pipeline(ctx) }()
-	if err := e.read(ctx); err != nil {
-		return err
-	}
-	return <-written
-}
-
-type bench struct {
-	config
-	node    *rabbit.Node
-	body    []byte
-	queues  int
-	samples map[key][]sample
-}
-
-type key struct{ work, client string }
-
-func (b *bench) queue() string {
-	b.queues++
-	return fmt.Sprintf("bench-%d", b.queues)
-}
-
-func (b *bench) measure(ctx context.Context, c client, w work) error {
-	e, err := c.open(ctx, b)
-	if err != nil {
-		return err
-	}
-	if w.ready != nil {
-		if err := w.ready(ctx, e); err != nil {
-			return err
+			fmt.Printf("    %s%s\n", e.Name(), note)
 		}
 	}
-	runtime.GC()
-	broker, own, began := brokerCPU(b.node.Pid()), ownCPU(), time.Now()
-	if err := w.do(ctx, e); err != nil {
-		return err
+	for _, c := range latencyContests() {
+		if o.only.MatchString(c.Name()) {
+			fmt.Println(c.Name())
+		}
 	}
-	n := time.Duration(b.records)
-	s := sample{rate: float64(b.records) / time.Since(began).Seconds(), cpu: (ownCPU() - own) / n, broker: (brokerCPU(b.node.Pid()) - broker) / n}
-	k := key{w.name, c.name()}
-	b.samples[k] = append(b.samples[k], s)
-	return e.close(ctx)
 }
+
+// silent is a logger for the stream client, which tells of every connection that is closed.
+type silent struct{}
+
+func (silent) Info(string, ...any)  {}
+func (silent) Error(string, ...any) {}
+func (silent) Debug(string, ...any) {}
+func (silent) Warn(string, ...any)  {}
