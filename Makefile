@@ -4,12 +4,17 @@
 # make simulate [SEEDS=20000]   the deterministic simulation
 # make bench   weir beside the raw clients and watermill, on a RabbitMQ node of its own, into docs/performance.md: 25 minutes on two idle cores
 # make bench-growth   how costs grow with records, writers, readers, channels and peers, into docs/growth.md
+# make bench-go       Go benchmarks of the hot paths
+# make benchstat OLD=main [BENCH=Write] [COUNT=8]   the same, compared with another commit
 
 GO    ?= go
 SEEDS ?= 20000
+OLD   ?= main
+BENCH ?= .
+COUNT ?= 8
 BIN   := bin
 
-.PHONY: demo test lint simulate bench bench-growth bench-go prepare
+.PHONY: demo test lint simulate bench bench-growth bench-go benchstat prepare
 
 demo:
 	$(GO) run ./cmd/demo run --crash data-consumer=panic@1500ms --crash data-producer=error@2s --crash status-consumer=goexit@3s
@@ -43,6 +48,23 @@ bench: prepare
 bench-growth: prepare
 	$(GO) run -C test/bench . -growth -report ../../docs/growth.md
 
-# Go benchmarks of the hot paths.
+# Without a broker: the parts that a profile of the data path names.
+HOT := . ./actors ./supervisor ./codec/... ./broker/embedded ./broker/rabbitmq ./broker/rabbitstream
+
 bench-go:
-	$(GO) test -run '^$$' -bench . -benchmem ./broker/... ./codec ./actors ./supervisor .
+	$(GO) test -run '^$$' -bench '$(BENCH)' -skip BenchmarkBroker -benchmem $(HOT)
+
+# Old and new take turns, so that a change of the machine hits both.
+benchstat: $(BIN)/benchstat
+	rm -rf $(BIN)/old $(BIN)/old.txt $(BIN)/new.txt && git worktree prune && git worktree add --detach $(BIN)/old '$(OLD)'
+	for i in $$(seq $(COUNT)); do \
+		(cd $(BIN)/old && $(GO) test -run '^$$' -bench '$(BENCH)' -skip BenchmarkBroker -benchmem $(HOT) 2>&1) >>$(BIN)/old.txt; \
+		$(GO) test -run '^$$' -bench '$(BENCH)' -skip BenchmarkBroker -benchmem $(HOT) >>$(BIN)/new.txt || exit 1; \
+		echo "$$i of $(COUNT)"; \
+	done
+	git worktree remove --force $(BIN)/old
+	$(BIN)/benchstat $(BIN)/old.txt $(BIN)/new.txt
+
+$(BIN)/benchstat: .ci/go.mod
+	CGO_ENABLED=0 $(GO) build -C .ci -o ../$@ golang.org/x/perf/cmd/benchstat
+	touch $@
