@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -35,16 +36,15 @@ type place struct {
 	node   *rabbit.Node
 	queue  string
 	sub    int
-	window int // of weir; 0: its default
-	reads  int // weir's prefetch
+	ahead  int // weir's prefetch
 	body   []byte
 	order  order
 	schema avro.Schema
 }
 
-func (b *bench) place(s scene, sub int) *place {
+func (b *bench) place(s scene, w work) *place {
 	b.queues++
-	return &place{scene: s, node: b.node, queue: fmt.Sprintf("bench-%d", b.queues), sub: sub, reads: inFlight,
+	return &place{scene: s, node: b.node, queue: fmt.Sprintf("bench-%d", b.queues), sub: w.Sub, ahead: cmp.Or(w.Ahead, inFlight),
 		body: make([]byte, s.Size), order: orderOf(s.Size), schema: orderSchema()}
 }
 

@@ -56,6 +56,8 @@ type work struct {
 	Callers int
 	// Per is the records of a call.
 	Per int
+	// Ahead is how many records a reader is handed ahead. The stream client counts chunks instead.
+	Ahead int `json:",omitempty"`
 	// Sub is the records of a sub-entry, of streams.
 	Sub int `json:",omitempty"`
 }
@@ -74,12 +76,10 @@ func (e entry) what() string {
 	w := e.Work
 	text := ""
 	switch {
-	case w.Op == opRead && e.Client == clientWatermill:
-		text = "prefetch 1"
 	case w.Op == opRead && e.Client == clientStream:
 		text = "10 chunks ahead"
 	case w.Op == opRead:
-		text = "prefetch 1,000"
+		text = "prefetch " + thousands(w.Ahead)
 	case w.Callers > 0:
 		text = plural(w.Callers, "caller") + " of " + thousands(w.Per)
 	case e.Client == clientRaw:
@@ -160,7 +160,7 @@ func contests() []*contest {
 func queueContests(s scene) []*contest {
 	g := goalsOf(s)
 	calls := func(callers int) work { return work{Op: opWrite, Callers: callers, Per: 100} }
-	send, read, both := work{Op: opWrite, Per: 1}, work{Op: opRead}, work{Op: opBoth, Per: 1}
+	send, read, both := work{Op: opWrite, Per: 1}, work{Op: opRead, Ahead: inFlight}, work{Op: opBoth, Per: 1, Ahead: inFlight}
 	write := &contest{s, opWrite, []entry{{clientRaw, send, goal{}}}}
 	reading := &contest{s, opRead, []entry{{clientRaw, read, goal{}}, {clientWeir, read, g.read}}}
 	at := &contest{s, opBoth, []entry{{clientRaw, both, goal{}}, {clientWeir, both, g.both}}}
@@ -175,8 +175,8 @@ func queueContests(s scene) []*contest {
 	for _, callers := range []int{1, 4, 16} {
 		write.add(clientWatermill, calls(callers), goal{})
 	}
-	reading.add(clientWatermill, read, goal{})
-	at.add(clientWatermill, work{Op: opBoth, Callers: 1, Per: 100}, goal{})
+	reading.add(clientWatermill, work{Op: opRead, Ahead: 1}, goal{})
+	at.add(clientWatermill, work{Op: opBoth, Callers: 1, Per: 100, Ahead: 1}, goal{})
 	return []*contest{write, reading, at}
 }
 
@@ -188,18 +188,18 @@ func streamContests(s scene) []*contest {
 		per = per / 50 * 50
 	}
 	calls := func(callers int) work { return work{Op: opWrite, Callers: callers, Per: per} }
-	send, single, read, both := work{Op: opWrite, Per: per}, work{Op: opWrite, Per: 1}, work{Op: opRead}, work{Op: opBoth, Per: per}
+	send, single, read, both := work{Op: opWrite, Per: per}, work{Op: opWrite, Per: 1}, work{Op: opRead, Ahead: streamAhead}, work{Op: opBoth, Per: per, Ahead: streamAhead}
 	write := &contest{s, opWrite, []entry{{clientStream, send, goal{}}}}
-	write.addWeir(calls(4), g.write).addWeir(send, g.write)
+	write.add(clientWeir, calls(4), g.write).add(clientWeir, send, g.write)
 	reading := &contest{s, opRead, []entry{{clientStream, read, goal{}}}}
-	reading.addWeir(read, g.read)
+	reading.add(clientWeir, read, g.read)
 	at := &contest{s, opBoth, []entry{{clientStream, both, goal{}}}}
-	at.addWeir(both, g.both)
+	at.add(clientWeir, both, g.both)
 	all := []*contest{write, reading, at}
 	if s.Format == formatAvro {
 		return all
 	}
-	write.addWeir(calls(1), g.calls1).addWeir(calls(16), g.calls16).add(clientStream, single, goal{}).addWeir(single, g.calls1)
+	write.add(clientWeir, calls(1), g.calls1).add(clientWeir, calls(16), g.calls16).add(clientStream, single, goal{}).add(clientWeir, single, goal{})
 	if s.Size == small {
 		all = append(all, subContests(s, per)...)
 	}
@@ -208,24 +208,17 @@ func streamContests(s scene) []*contest {
 
 func subContests(s scene, per int) []*contest {
 	const sub = 100
-	send, calls, read := work{Op: opWrite, Per: per, Sub: sub}, work{Op: opWrite, Callers: 4, Per: per, Sub: sub}, work{Op: opRead, Per: per, Sub: sub}
+	send, calls, read := work{Op: opWrite, Per: per, Sub: sub}, work{Op: opWrite, Callers: 4, Per: per, Sub: sub}, work{Op: opRead, Ahead: streamAhead, Sub: sub}
 	write := &contest{s, "write sub-entries", []entry{{clientStream, send, goal{}}}}
-	write.addWeir(calls, goal{Rate: 1.15}).addWeir(send, goal{Rate: 1.15})
+	write.add(clientWeir, calls, goal{Rate: 1.15}).add(clientWeir, send, goal{Rate: 1.15})
 	reading := &contest{s, "read sub-entries", []entry{{clientStream, read, goal{}}}}
-	reading.addWeir(read, goal{Rate: 1})
+	reading.add(clientWeir, read, goal{Rate: 1})
 	return []*contest{write, reading}
 }
 
 func (c *contest) add(client string, w work, g goal) *contest {
 	c.Entries = append(c.Entries, entry{client, w, g})
 	return c
-}
-
-func (c *contest) addWeir(w work, g goal) *contest {
-	if c.Scene.Kind == streams && !weirHasStreams {
-		return c
-	}
-	return c.add(clientWeir, w, g)
 }
 
 func plural(n int, noun string) string {

@@ -110,36 +110,24 @@ func (b *bench) point(ctx context.Context, s *series, x int) (growth, error) {
 	return s.measure(b, ctx, x)
 }
 
-// at measures one entry at a place, with as many records as last long enough. Of reads, ahead is what the broker has handed out before the clock starts: it must be little beside the rest.
-func (b *bench) at(ctx context.Context, place func() *place, w work, trial, ahead int) (growth, error) {
+// at measures one work in a scene, with as many records as last long enough.
+func (b *bench) at(ctx context.Context, at scene, w work, trial, ahead int) (growth, error) {
 	e := entry{Client: clientWeir, Work: w}
 	trial = max(trial, 4*ahead)
-	s, err := b.measureAt(ctx, place(), e, trial, nil)
+	s, err := b.measure(ctx, at, e, trial)
 	if err != nil {
 		return growth{}, err
 	}
-	s, err = b.measureAt(ctx, place(), e, b.enough(s, ahead), nil)
+	s, err = b.measure(ctx, at, e, b.enough(s, ahead))
 	return growth{sample: s}, err
 }
 
-// enough is how many records to measure with, after a trial.
-func (b *bench) enough(trial sample, ahead int) int {
-	trial.Records -= ahead
-	return rounded(max(trial.rate()*b.each.Seconds(), 20*float64(ahead)))
-}
-
 func (b *bench) growSize(ctx context.Context, size int) (growth, error) {
-	place := func() *place { return b.place(scene{quorum, size, formatRaw}, 0) }
-	return b.at(ctx, place, work{Op: opBoth, Per: 1}, max(64, min(4000, (8<<20)/size)), 0)
+	return b.at(ctx, scene{quorum, size, formatRaw}, work{Op: opBoth, Per: 1}, max(64, min(4000, (8<<20)/size)), 0)
 }
 
 func (b *bench) growPrefetch(ctx context.Context, prefetch int) (growth, error) {
-	place := func() *place {
-		p := b.place(scene{quorum, small, formatRaw}, 0)
-		p.reads = prefetch
-		return p
-	}
-	return b.at(ctx, place, work{Op: opRead}, min(8000, 400*prefetch), prefetch)
+	return b.at(ctx, scene{quorum, small, formatRaw}, work{Op: opRead, Ahead: prefetch}, min(8000, 400*prefetch), prefetch)
 }
 
 // crowd is endpoints of weir on one runtime.
@@ -207,7 +195,7 @@ func (b *bench) crowded(ctx context.Context, ahead int, open func(c *crowd) erro
 	return g, errors.Join(err, c.close(ctx))
 }
 
-func (b *bench) channel() string { return b.place(scene{quorum, small, formatRaw}, 0).queue }
+func (b *bench) channel() string { return b.place(scene{quorum, small, formatRaw}, work{}).queue }
 
 func nothing(*crowd, int) error { return nil }
 

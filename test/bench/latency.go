@@ -23,15 +23,11 @@ type latencyContest struct {
 func (l *latencyContest) Name() string { return fmt.Sprintf("%s, latency", l.Scene) }
 
 func latencyContests() []*latencyContest {
-	all := []*latencyContest{
+	return []*latencyContest{
 		{scene{classic, small, formatRaw}, []string{clientRaw, clientWeir, clientWatermill}},
 		{scene{quorum, small, formatRaw}, []string{clientRaw, clientWeir, clientWatermill}},
-		{scene{streams, small, formatRaw}, []string{clientStream}},
+		{scene{streams, small, formatRaw}, []string{clientStream, clientWeir}},
 	}
-	if weirHasStreams {
-		all[2].Clients = append(all[2].Clients, clientWeir)
-	}
-	return all
 }
 
 func (b *bench) holdLatency(ctx context.Context, l *latencyOutcome, round int) error {
@@ -55,7 +51,7 @@ func (b *bench) holdLatency(ctx context.Context, l *latencyOutcome, round int) e
 func (b *bench) measureLatency(ctx context.Context, s scene, client string) (*histogram, sample, error) {
 	ctx, cancel := context.WithTimeout(ctx, 3*b.latency+10*time.Second)
 	defer cancel()
-	p := b.place(s, 0)
+	p := b.place(s, work{})
 	ends, err := b.open(ctx, client, p)
 	if err != nil {
 		return nil, sample{}, fmt.Errorf("open: %w", err)

@@ -56,7 +56,7 @@ func (b *bench) profileUnmet(ctx context.Context) error {
 
 func (b *bench) profile(ctx context.Context, s scene, e entry, n int) (*profiled, error) {
 	var raw bytes.Buffer
-	m, err := b.measureAt(ctx, b.place(s, e.Work.Sub), e, n, func(do func() error) error {
+	m, err := b.measureAt(ctx, b.place(s, e.Work), e, n, func(do func() error) error {
 		if err := pprof.StartCPUProfile(&raw); err != nil {
 			return err
 		}

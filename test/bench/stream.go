@@ -13,8 +13,12 @@ import (
 	"github.com/rabbitmq/rabbitmq-stream-go-client/pkg/stream"
 )
 
-// streamWindow is what a client of a stream may have unconfirmed, and what it is handed ahead.
-const streamWindow = 20_000
+const (
+	// streamWindow is what a client of a stream may have unconfirmed: the default of both.
+	streamWindow = 10_000
+	// streamAhead is what weir's reader is handed ahead. The stream client counts chunks instead, of up to some thousand records: 10.
+	streamAhead = 20_000
+)
 
 // streamEnds is rabbitmq-stream-go-client: batches, socket buffers of 1 MiB, confirmations counted; reading from the first record and storing no offset.
 type streamEnds struct {

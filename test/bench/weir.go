@@ -26,14 +26,11 @@ func openWeirQueue(ctx context.Context, p *place) (ends, error) {
 	if p.Kind == classic {
 		opts = append(opts, weir.Compat())
 	}
-	if p.window > 0 {
-		opts = append(opts, weir.Window(p.window, 64<<20))
-	}
 	rt, err := weir.Open(ctx, p.node.URL())
 	if err != nil {
 		return nil, err
 	}
-	return openWeir(ctx, p, rt, opts, []weir.Option{weir.Prefetch(p.reads)})
+	return openWeir(ctx, p, rt, opts, []weir.Option{weir.Prefetch(p.ahead)})
 }
 
 // openWeir opens the writing end. It closes the runtime when it cannot.

@@ -2,12 +2,24 @@ package main
 
 import (
 	"context"
-	"errors"
+
+	"github.com/d2e2d648/weir"
+	"github.com/d2e2d648/weir/broker/rabbitstream"
 )
 
-// weirHasStreams: channels do not use the stream plane yet.
-const weirHasStreams = false
-
-func openWeirStream(context.Context, *place) (ends, error) {
-	return nil, errors.ErrUnsupported
+// openWeirStream: writers deduplicate by their names and readers store their offsets, as is the default; the stream client is not asked to do either.
+func openWeirStream(ctx context.Context, p *place) (ends, error) {
+	at, err := rabbitstream.FromURL("rabbitmq-stream://guest:guest@" + p.node.StreamAddress() + "/")
+	if err != nil {
+		return nil, err
+	}
+	rt, err := weir.Open(ctx, p.node.URL(), weir.StreamsAt(at))
+	if err != nil {
+		return nil, err
+	}
+	opts := []weir.Option{weir.Stream()}
+	if p.sub > 0 {
+		opts = append(opts, weir.SubEntries(p.sub))
+	}
+	return openWeir(ctx, p, rt, opts, []weir.Option{weir.Prefetch(p.ahead)})
 }
