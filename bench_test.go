@@ -2,6 +2,8 @@ package weir_test
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"testing"
 
 	"github.com/d2e2d648/weir"
@@ -61,20 +63,43 @@ func benchmark(b *testing.B, write func(ctx context.Context, w *weir.Writer[[]by
 	b.StopTimer()
 }
 
-func BenchmarkWrite100(b *testing.B) {
-	body := make([]byte, 100)
-	benchmark(b, func(ctx context.Context, w *weir.Writer[[]byte], n int) error {
-		values := make([][]byte, 100)
-		for i := range values {
-			values[i] = body
+func BenchmarkWrite100(b *testing.B) { benchmark(b, calls) }
+
+// calls writes in calls of 100.
+func calls(ctx context.Context, w *weir.Writer[[]byte], n int) error {
+	values := make([][]byte, 100)
+	for i := range values {
+		values[i] = make([]byte, 100)
+	}
+	for ; n > 0; n -= 100 {
+		if err := w.Write(ctx, values[:min(n, 100)]...); err != nil {
+			return err
 		}
-		for ; n > 0; n -= 100 {
-			if err := w.Write(ctx, values[:min(n, 100)]...); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+	}
+	return nil
+}
+
+// BenchmarkCallers has several callers on one writer.
+func BenchmarkCallers(b *testing.B) {
+	for _, callers := range []int{4, 16} {
+		b.Run(fmt.Sprint(callers), func(b *testing.B) {
+			benchmark(b, func(ctx context.Context, w *weir.Writer[[]byte], n int) error {
+				errs := make(chan error, callers)
+				for i := range callers {
+					share := n / callers
+					if i < n%callers {
+						share++
+					}
+					go func() { errs <- calls(ctx, w, share) }()
+				}
+				var all error
+				for range callers {
+					all = errors.Join(all, <-errs)
+				}
+				return all
+			})
+		})
+	}
 }
 
 func BenchmarkSend(b *testing.B) {
