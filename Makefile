@@ -47,6 +47,7 @@ bench: prepare
 
 bench-growth: prepare
 	$(GO) run -C test/bench . -growth -report ../../docs/growth.md
+	$(GO) run -C test/bench . -many 1000 -report ../../docs/growth.md
 
 # Without a broker: the parts that a profile of the data path names.
 HOT := . ./actors ./supervisor ./codec/... ./broker/embedded ./broker/rabbitmq ./broker/rabbitstream

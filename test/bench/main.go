@@ -33,6 +33,7 @@ type options struct {
 	latency  time.Duration
 	quick    bool
 	growth   bool
+	many     int
 	list     bool
 	report   string
 	save     string
@@ -48,6 +49,7 @@ func parse() (o options, err error) {
 	flag.DurationVar(&o.latency, "latency", 4*time.Second, "what a measurement of latency lasts")
 	flag.BoolVar(&o.quick, "quick", false, "one short round: to see that it works, its figures say nothing")
 	flag.BoolVar(&o.growth, "growth", false, "measure how costs grow, instead of the comparison")
+	flag.IntVar(&o.many, "many", 0, "measure what so many `channels` cost in one process, and ten times as many on the embedded broker, instead of the comparison")
 	flag.BoolVar(&o.list, "list", false, "only say what would be measured")
 	flag.StringVar(&o.report, "report", "", "Markdown `file` to write tables and plots into; they are printed without one")
 	flag.StringVar(&o.save, "save", "", "`file` to keep the samples in, as JSON")
@@ -94,6 +96,8 @@ func run(ctx context.Context, o options) error {
 		return nil
 	case o.growth:
 		return runGrowth(ctx, o)
+	case o.many > 0:
+		return runMany(ctx, o)
 	}
 	r := &results{}
 	var err error

@@ -1,0 +1,250 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/d2e2d648/weir"
+)
+
+// What many channels in one process cost, each with a writer and a reader: opened where all is there, idle, at work, and beside a reader that does not read.
+
+const (
+	manyAtOnce = 64 // ends that are opened, or channels that are at work, at a time
+	idleFor    = 20 * time.Second
+	manyWork   = 100_000 // records, over all channels
+	slowShare  = 5_000   // records that wait for the reader that does not read
+)
+
+// fact is one line of the report.
+type fact struct{ What, Is, Goal, Met string }
+
+// most is a fact that must not be above its goal, least one that must not be below.
+func most(what, unit string, is, goal float64) fact {
+	return fact{what, amount(is, unit), "≤ " + amount(goal, unit), reached(is <= goal)}
+}
+
+func least(what, unit string, is, goal float64) fact {
+	return fact{what, amount(is, unit), "≥ " + amount(goal, unit), reached(is >= goal)}
+}
+
+func amount(f float64, unit string) string {
+	digits := max(0, 2-int(math.Log10(max(1, math.Abs(f)))))
+	return strings.TrimSpace(fmt.Sprintf("%.*f %s", digits, f, unit))
+}
+
+func reached(is bool) string {
+	if is {
+		return "met"
+	}
+	return "**not met**"
+}
+
+// lot is many channels, both ends of each.
+type lot struct {
+	b       *bench
+	rt      *weir.Runtime
+	name    string
+	writers []*weir.Writer[[]byte]
+	readers []*weir.Reader[[]byte]
+}
+
+// runMany measures on RabbitMQ, and ten times as many on the embedded broker.
+func runMany(ctx context.Context, o options) error {
+	node, err := startNode(ctx, o)
+	if err != nil {
+		return err
+	}
+	b := newBench(o, node)
+	rabbit, err := b.manyOn(ctx, "rabbit", o.many, func() (*weir.Runtime, error) { return weir.Open(ctx, node.URL()) })
+	if err = errors.Join(err, node.Close()); err != nil {
+		return err
+	}
+	b.pid = 0
+	embedded, err := b.manyOn(ctx, "embedded", 10*o.many, func() (*weir.Runtime, error) { return weir.Embedded(), nil })
+	if err != nil {
+		return err
+	}
+	return writeSections(o.report, []section{{"many-rabbit", manyTable(rabbit)}, {"many-embedded", manyTable(embedded)}})
+}
+
+func manyTable(facts []fact) string {
+	var text strings.Builder
+	text.WriteString("| | measured | goal | |\n|---|---|---|---|\n")
+	for _, f := range facts {
+		fmt.Fprintf(&text, "| %s | %s | %s | %s |\n", f.What, f.Is, f.Goal, f.Met)
+	}
+	return text.String()
+}
+
+func (b *bench) manyOn(ctx context.Context, name string, n int, open func() (*weir.Runtime, error)) (facts []fact, err error) {
+	one := &lot{b: b, name: name + "-one"}
+	if one.rt, err = open(); err != nil {
+		return nil, err
+	}
+	single, err := one.alone(ctx)
+	if err = errors.Join(err, one.rt.Close(ctx)); err != nil {
+		return nil, err
+	}
+	if b.pid != 0 { // what the embedded broker has goes with its runtime
+		b.say("%s: making %s channels", name, thousands(n))
+		if err := b.make(ctx, name, n, open); err != nil {
+			return nil, err
+		}
+	}
+	before := heapKiB()
+	l := &lot{b: b, name: name}
+	if l.rt, err = open(); err != nil {
+		return nil, err
+	}
+	facts, err = l.measure(ctx, n, before, single)
+	return facts, errors.Join(err, l.rt.Close(ctx))
+}
+
+// make opens all ends once, so that the resources are there.
+func (b *bench) make(ctx context.Context, name string, n int, open func() (*weir.Runtime, error)) (err error) {
+	l := &lot{b: b, name: name}
+	if l.rt, err = open(); err != nil {
+		return err
+	}
+	err = l.open(ctx, n)
+	return errors.Join(err, l.rt.Close(ctx))
+}
+
+// alone gives the rate of a single channel.
+func (l *lot) alone(ctx context.Context) (float64, error) {
+	if err := l.open(ctx, 1); err != nil {
+		return 0, err
+	}
+	if _, err := l.work(ctx, 0, manyWork/10); err != nil { // warms up
+		return 0, err
+	}
+	return l.work(ctx, 0, manyWork)
+}
+
+func (l *lot) measure(ctx context.Context, n int, before, single float64) (facts []fact, err error) {
+	began := time.Now()
+	if err := l.open(ctx, n); err != nil {
+		return nil, err
+	}
+	took := time.Since(began)
+	facts = append(facts, most(fmt.Sprintf("opening %s channels, both ends", thousands(n)), "s", took.Seconds(), 5))
+	l.b.say("%s: %s channels are open after %s", l.name, thousands(n), took.Round(time.Millisecond))
+	if l.b.pid != 0 {
+		text, err := l.b.node.Ctl(ctx, "list_connections", "name", "--quiet", "--no-table-headers")
+		if err != nil {
+			return nil, err
+		}
+		facts = append(facts, most("AMQP connections", "", float64(strings.Count(strings.TrimSpace(text), "\n")+1), 4))
+	}
+	facts = append(facts, most("memory of a channel, both ends", "KiB", (heapKiB()-before)/float64(n), 100))
+	m := startMeter(l.b.pid)
+	l.b.say("%s: idle for %s", l.name, idleFor)
+	select {
+	case <-time.After(idleFor):
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	idle := m.stop(1)
+	facts = append(facts, most("idle, CPU of a core", "%", 100*idle.ownCores(), 15))
+	if l.b.pid != 0 {
+		facts = append(facts, fact{"the broker's beside it", amount(100*idle.brokerCores(), "%"), "", ""})
+	}
+	l.b.say("%s: at work", l.name)
+	all, err := l.work(ctx, 0, manyWork)
+	if err != nil {
+		return nil, err
+	}
+	facts = append(facts, least("throughput over all, of one channel's", "", all/single, 0.9))
+	beside, err := l.besideSlow(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return append(facts, least("throughput beside a reader that does not read, of that before", "", beside/all, 0.9)), nil
+}
+
+// open opens the ends of n channels, readers first: they make what is missing.
+func (l *lot) open(ctx context.Context, n int) error {
+	l.writers, l.readers = make([]*weir.Writer[[]byte], n), make([]*weir.Reader[[]byte], n)
+	var g errgroup.Group
+	g.SetLimit(manyAtOnce)
+	for i := range n {
+		g.Go(func() (err error) {
+			channel := fmt.Sprintf("many-%s-%d", l.name, i)
+			if l.readers[i], err = weir.OpenReader(ctx, l.rt, channel, weir.Raw(), weir.Name("reader")); err != nil {
+				return err
+			}
+			l.writers[i], err = weir.OpenWriter(ctx, l.rt, channel, weir.Raw(), weir.Name("writer"))
+			return err
+		})
+	}
+	return g.Wait()
+}
+
+// besideSlow gives the rate of all channels but one, whose records wait for a reader that does not read.
+func (l *lot) besideSlow(ctx context.Context) (float64, error) {
+	if err := l.writers[0].Write(ctx, bodies(slowShare)...); err != nil {
+		return 0, err
+	}
+	return l.work(ctx, 1, manyWork)
+}
+
+func bodies(n int) [][]byte {
+	all, body := make([][]byte, n), make([]byte, 100)
+	for i := range all {
+		all[i] = body
+	}
+	return all
+}
+
+// work writes and reads records on all channels from the given one on, in calls of a hundred, and gives the rate.
+func (l *lot) work(ctx context.Context, from, records int) (float64, error) {
+	channels := len(l.writers) - from
+	each := max(100, records/channels)
+	var g errgroup.Group
+	slots := make(chan struct{}, 8*manyAtOnce) // writers that are at work
+	began := time.Now()
+	for i := from; i < len(l.writers); i++ {
+		g.Go(func() error {
+			slots <- struct{}{}
+			defer func() { <-slots }()
+			return l.write(ctx, i, each)
+		})
+		g.Go(func() error { return l.read(ctx, i, each) })
+	}
+	err := g.Wait()
+	return float64(each*channels) / time.Since(began).Seconds(), err
+}
+
+func (l *lot) write(ctx context.Context, i, n int) error {
+	values := bodies(100)
+	receipts := make([]*weir.Receipt, 0, n/len(values)+1)
+	for ; n > 0; n -= len(values) {
+		r, err := l.writers[i].Send(ctx, values[:min(n, len(values))]...)
+		if err != nil {
+			return err
+		}
+		receipts = append(receipts, r)
+	}
+	return settled(ctx, receipts)
+}
+
+func (l *lot) read(ctx context.Context, i, n int) error {
+	for n > 0 {
+		batch, err := l.readers[i].Read(ctx)
+		if err != nil {
+			return err
+		}
+		if err := batch.Commit(ctx); err != nil {
+			return err
+		}
+		n -= len(batch.Values)
+	}
+	return nil
+}
