@@ -25,6 +25,7 @@ const (
 
 	maxName       = 200 // bytes
 	runRecords    = 256
+	streamRun     = 1000
 	runBytes      = 1 << 20
 	maxPrefetch   = 65535
 	deliveryLimit = 100
@@ -205,7 +206,15 @@ func def[T int | time.Duration](field *T, value T) {
 }
 
 func (c *Config) limits() limits {
-	return limits{records: c.Window, bytes: c.WindowBytes, runRecords: runRecords, runBytes: runBytes}
+	return limits{records: c.Window, bytes: c.WindowBytes, runRecords: c.run(), runBytes: runBytes}
+}
+
+// run is the most records that go from actor to actor at a time.
+func (c *Config) run() int {
+	if c.Stream != nil {
+		return streamRun
+	}
+	return runRecords
 }
 
 // derive gives the usual names and options (wire contract, "Names").

@@ -156,7 +156,7 @@ func (r *Reader) streams(res *actors.Resources) (own, others string) {
 }
 
 func (r *Reader) newData(in actors.Incarnation) actor.Actor {
-	config := broker.ConsumerConfig{Queue: r.cfg.Resources.Queue, Prefetch: r.cfg.Prefetch, MaxBatch: runRecords, Properties: r.cfg.Properties}
+	config := broker.ConsumerConfig{Queue: r.cfg.Resources.Queue, Prefetch: r.cfg.Prefetch, MaxBatch: r.cfg.run(), Properties: r.cfg.Properties}
 	if s := r.cfg.Stream; s != nil {
 		from, anyway := r.position.from(s)
 		config.Stream, config.IgnoreStored, config.Name = &from, anyway, r.cfg.Name
