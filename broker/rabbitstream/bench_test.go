@@ -2,7 +2,12 @@ package rabbitstream
 
 import (
 	"fmt"
+	"net"
+	"strconv"
 	"testing"
+
+	"github.com/rabbitmq/rabbitmq-stream-go-client/pkg/amqp"
+	"github.com/rabbitmq/rabbitmq-stream-go-client/pkg/stream"
 
 	"github.com/d2e2d648/weir/broker"
 	"github.com/d2e2d648/weir/test/rabbit"
@@ -85,4 +90,86 @@ func benchmarkConsume(b *testing.B, port *Port, stream string, n int) {
 	}
 	b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "records/s")
 	b.ReportMetric(float64(n)/float64(events), "records/event")
+}
+
+// BenchmarkClient is the same by the client alone, as its users write it, but for the sockets' buffers: with its own it stalls.
+func BenchmarkClient(b *testing.B) {
+	for _, version := range rabbit.Versions() {
+		for _, entries := range []int{0, 100} {
+			node := rabbittest.Shared(b, version)
+			port := newPort(b, node, nil)
+			env := environment(b, node)
+			b.Run(fmt.Sprintf("%s/%d/publish", version, entries), func(b *testing.B) {
+				clientPublishes(b, env, declare(b, port), entries)
+			})
+			b.Run(fmt.Sprintf("%s/%d/consume", version, entries), func(b *testing.B) {
+				name := declare(b, port)
+				clientPublishes(b, env, name, entries)
+				b.ResetTimer()
+				clientConsumes(b, env, name)
+			})
+		}
+	}
+}
+
+func environment(b *testing.B, node *rabbit.Node) *stream.Environment {
+	host, port, err := net.SplitHostPort(node.StreamAddress())
+	if err != nil {
+		b.Fatal(err)
+	}
+	n, err := strconv.Atoi(port)
+	if err != nil {
+		b.Fatal(err)
+	}
+	env, err := stream.NewEnvironment(stream.NewEnvironmentOptions().SetHost(host).SetPort(n).SetWriteBuffer(socketBuffer).SetReadBuffer(socketBuffer).
+		SetAddressResolver(stream.AddressResolver{Host: host, Port: n}))
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { _ = env.Close() })
+	return env
+}
+
+func clientPublishes(b *testing.B, env *stream.Environment, name string, entries int) {
+	o := stream.NewProducerOptions()
+	if entries > 1 {
+		o.SetSubEntrySize(entries)
+	}
+	producer, err := env.NewProducer(name, o)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer producer.Close()
+	confirms := producer.NotifyPublishConfirmation()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for n := 0; n < b.N; {
+			n += len(<-confirms)
+		}
+	}()
+	body := make([]byte, 100)
+	for range b.N {
+		if err := producer.Send(amqp.NewMessage(body)); err != nil {
+			b.Fatal(err)
+		}
+	}
+	<-done
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "records/s")
+}
+
+func clientConsumes(b *testing.B, env *stream.Environment, name string) {
+	done := make(chan struct{})
+	n := 0
+	consumer, err := env.NewConsumer(name, func(stream.ConsumerContext, *amqp.Message) {
+		if n++; n == b.N {
+			close(done)
+		}
+	}, stream.NewConsumerOptions().SetOffset(stream.OffsetSpecification{}.First()))
+	if err != nil {
+		b.Fatal(err)
+	}
+	<-done
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "records/s")
+	_ = consumer.Close()
 }

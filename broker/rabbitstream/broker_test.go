@@ -355,6 +355,24 @@ func TestSubEntries(t *testing.T) {
 	})
 }
 
+// The end of a chunk of sub-entries is not known, and nothing else wakes the worker: yet all is handed over.
+func TestSubEntriesAreNotHeldBack(t *testing.T) {
+	rabbittest.EachVersion(t, func(t *testing.T, node *rabbit.Node) {
+		p := newPort(t, node, func(c *Config) { c.Heartbeat = time.Hour })
+		name := declare(t, p)
+		publisher, s := openPublisher(t, p, broker.PublisherConfig{RoutingKey: name, SubEntries: 10})
+		_, reads := openConsumer(t, p, broker.ConsumerConfig{Queue: name, Stream: fromNext, Prefetch: 1000})
+		await[*broker.Opened](t, s)
+		await[*broker.Opened](t, reads)
+		for n := uint64(0); n < 450; n += 15 {
+			publisher.Publish(batch(n+1, strings.Split("abcdefghijklmno", "")...))
+			for got := 0; got < 15; {
+				got += len(await[*broker.Delivered](t, reads).Records)
+			}
+		}
+	})
+}
+
 // What was published over AMQP has its properties.
 func TestPropertiesOverAMQP(t *testing.T) {
 	rabbittest.EachVersion(t, func(t *testing.T, node *rabbit.Node) {

@@ -21,6 +21,8 @@ const (
 	storeDelay = 100 * time.Millisecond
 	// storeTries and storePause: a store is not answered. It is certain when the broker tells it.
 	storeTries, storePause = 100, 20 * time.Millisecond
+	// oneByOne is for how many records there is room at first where a chunk does not tell its end.
+	oneByOne = 64
 )
 
 // consumer is one consuming session. The session's lock guards what stands above chunk; that is the client's goroutine's, the rest the worker's.
@@ -33,6 +35,7 @@ type consumer struct {
 	unsettled int             // of those
 	settled   broker.Marks    // tags
 	kept      []broker.Record // not handed yet: their tags follow handed
+	waiting   bool            // the worker was told of some of them
 	offsets   broker.Offsets  // of tags
 	chunks    []uint64        // the first tag of each chunk that is not handed as a whole
 	due       int             // credits to give
@@ -52,9 +55,11 @@ type consumer struct {
 
 // arrival is the chunk that is being taken in.
 type arrival struct {
-	of    stream.ConsumerContext
-	seen  int  // of its records
-	later bool // it is not the session's first, of which the client leaves records out
+	of            stream.ConsumerContext
+	entries, seen int             // seen are records
+	later         bool            // it is not the session's first, of which the client leaves records out
+	offset        uint64          // of its next record
+	records       []broker.Record // that are not in kept yet
 }
 
 func newConsumer(config broker.ConsumerConfig, owner string) *consumer {
@@ -132,12 +137,7 @@ func (c *consumer) arrived(of stream.ConsumerContext, m *amqp.Message) {
 			c.panicked(r)
 		}
 	}()
-	switch full, rest := c.takeIn(of, uint64(of.Consumer.GetOffset()), m); {
-	case full:
-		c.hand()
-	case rest:
-		c.poke()
-	}
+	c.takeIn(of, m)
 }
 
 func (c *consumer) panicked(r any) {
@@ -149,38 +149,79 @@ func (c *consumer) panicked(r any) {
 	c.poke()
 }
 
-// takeIn keeps the record and says whether to hand over: when a batch is full, and at the end of a chunk. A chunk tells how many entries it has, each of which is one
-// record or many, and of the session's first the client leaves some out: where that does not tell its end, rest has the worker hand over what there is by then.
-func (c *consumer) takeIn(of stream.ConsumerContext, offset uint64, m *amqp.Message) (full, rest bool) {
-	fresh := of != c.chunk.of
-	if fresh {
-		c.chunk.later = c.chunk.of.Consumer != nil
-		c.chunk.of, c.chunk.seen = of, 0
+// takeIn takes the next record of a chunk, and hands over when a batch is full and at the end of the chunk. A chunk tells how many entries it has, each of which is
+// one record or many, and of the session's first the client leaves some out: where that does not tell its end, the worker hands over what there is by then.
+func (c *consumer) takeIn(of stream.ConsumerContext, m *amqp.Message) {
+	a := &c.chunk
+	if of != a.of {
+		c.nextChunk(of)
 	}
-	c.chunk.seen++
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.alive = true
-	if c.state == over || c.state == closing {
-		return false, false
-	}
-	tag := c.handed + uint64(len(c.kept)) + 1
-	if fresh {
-		c.chunks = append(c.chunks, tag)
-	}
-	if offset >= c.from {
-		r := broker.Record{Body: bodyOf(m), Offset: offset}
+	a.seen++
+	if a.offset >= c.from {
+		if a.records == nil {
+			a.records = make([]broker.Record, 0, min(max(a.entries-a.seen+1, 1), c.config.MaxBatch))
+		}
+		r := broker.Record{Body: bodyOf(m), Offset: a.offset}
 		if c.config.Properties {
 			r.Properties = propertiesOf(m)
 		}
-		if c.kept == nil {
-			c.kept = make([]broker.Record, 0, min(int(of.GetEntriesCount()), 4096))
-		}
-		c.kept = append(c.kept, r)
-		c.offsets.Add(tag, offset)
+		a.records = append(a.records, r)
 	}
-	n := int(of.GetEntriesCount())
-	return len(c.kept) >= c.config.MaxBatch || c.chunk.seen == n, !c.chunk.later || c.chunk.seen > n
+	a.offset++
+	switch {
+	case len(a.records) >= c.config.MaxBatch, a.seen == a.entries:
+		c.keepAll()
+		c.hand()
+	case !a.later, a.seen > a.entries:
+		if c.keepOne() {
+			c.poke()
+		}
+	}
+}
+
+// nextChunk begins to take another one in. Within it offsets have no gaps.
+func (c *consumer) nextChunk(of stream.ConsumerContext) {
+	a := &c.chunk
+	c.keepAll()
+	*a = arrival{of: of, later: a.of.Consumer != nil, entries: int(of.GetEntriesCount()), offset: uint64(of.Consumer.GetOffset())}
+	c.mu.Lock()
+	c.chunks = append(c.chunks, c.handed+uint64(len(c.kept))+1)
+	c.mu.Unlock()
+}
+
+// keepAll lets go of what was taken in.
+func (c *consumer) keepAll() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case !c.keeping():
+	case len(c.kept) == 0:
+		c.kept = c.chunk.records
+	default:
+		c.kept = append(c.kept, c.chunk.records...)
+	}
+	c.chunk.records = nil
+}
+
+// keepOne is for records of which each could be the last for now. It says whether the worker must be told.
+func (c *consumer) keepOne() (tell bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.keeping() {
+		if c.kept == nil {
+			c.kept = make([]broker.Record, 0, min(c.config.MaxBatch, oneByOne))
+		}
+		c.kept = append(c.kept, c.chunk.records...)
+		tell, c.waiting = !c.waiting, true
+	}
+	c.chunk.records = c.chunk.records[:0]
+	return tell
+}
+
+// keeping says whether what was taken in is wanted. The lock is held.
+func (c *consumer) keeping() bool {
+	c.alive = true
+	return len(c.chunk.records) > 0 && (c.state == opening || c.state == open)
 }
 
 // hand tells deliveries in their order, as many as the prefetch allows. The rest stays until some are settled.
@@ -197,6 +238,7 @@ func (c *consumer) hand() {
 func (c *consumer) next() (events []broker.Event) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.waiting = false
 	if c.state != open {
 		return nil
 	}
@@ -205,6 +247,11 @@ func (c *consumer) next() (events []broker.Event) {
 	if n > 0 {
 		c.unsettled += n
 		c.ahead = now[n-1].Offset + 1
+	}
+	if c.config.Name != "" {
+		for i := range now {
+			c.offsets.Add(c.handed+uint64(i)+1, now[i].Offset)
+		}
 	}
 	if c.kept = c.kept[n:]; len(c.kept) == 0 {
 		c.kept = nil
