@@ -45,7 +45,7 @@ func parse() (o options, err error) {
 	flag.StringVar(&o.version, "version", rabbit.V4_0, "of RabbitMQ")
 	flag.IntVar(&o.rounds, "rounds", 0, "of which the median counts; 5, or 3 of growth")
 	only := flag.String("only", "", "regular `expression`: the contests to hold, see -list")
-	flag.DurationVar(&o.each, "each", 900*time.Millisecond, "what a measurement of throughput is to last")
+	flag.DurationVar(&o.each, "each", 800*time.Millisecond, "what a measurement of throughput is to last")
 	flag.DurationVar(&o.latency, "latency", 4*time.Second, "what a measurement of latency lasts")
 	flag.BoolVar(&o.quick, "quick", false, "one short round: to see that it works, its figures say nothing")
 	flag.BoolVar(&o.growth, "growth", false, "measure how costs grow, instead of the comparison")

@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"math"
-	"strings"
 )
 
 // The plot's columns: what was done, the ratio of rates, the ratio of client CPU. A ratio beyond the scale ends at its edge, and its figure says how far it goes.
@@ -88,7 +87,7 @@ func plotLabel(e *entry) string {
 	case e.Work.Op == opWrite:
 		return "write, " + e.what()
 	case e.Work.Sub > 0:
-		return "read, " + strings.TrimPrefix(e.what(), "prefetch 1,000, ")
+		return "read, sub-entries of " + thousands(e.Work.Sub)
 	}
 	return e.Work.Op
 }

@@ -203,7 +203,7 @@ func digits(x float64) string {
 	case math.IsNaN(x):
 		return "?"
 	case x >= 100:
-		return fmt.Sprintf("%.0f", x)
+		return thousands(int(math.Round(x)))
 	case x >= 10:
 		return fmt.Sprintf("%.1f", x)
 	}
