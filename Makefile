@@ -2,7 +2,7 @@
 # make test    all tests, with the race detector, on RabbitMQ 3.10 and 4.0: sets up what it needs
 # make lint    formatting, vet, the linters, the rules of the rooms
 # make simulate [SEEDS=20000]   the deterministic simulation
-# make bench   weir beside the raw clients and watermill, on a RabbitMQ node of its own, into docs/performance.md: 25 minutes on two idle cores
+# make bench [ARGS=-quick]   weir beside the raw clients and watermill, on a RabbitMQ node of its own, into docs/performance.md: 25 minutes on two idle cores
 # make bench-growth   how costs grow with records, writers, readers, channels and peers, into docs/growth.md
 # make bench-go       Go benchmarks of the hot paths
 # make benchstat OLD=main [BENCH=Write] [COUNT=8]   the same, compared with another commit
@@ -33,6 +33,7 @@ prepare:
 lint: $(BIN)/golangci-lint
 	$(GO) vet ./...
 	$(BIN)/golangci-lint run
+	cd test/bench && $(GO) vet ./... && ../../$(BIN)/golangci-lint run
 	$(GO) test ./test/rules
 
 $(BIN)/golangci-lint: .ci/go.mod
@@ -42,11 +43,13 @@ $(BIN)/golangci-lint: .ci/go.mod
 simulate:
 	$(GO) run ./test/sim/cmd/simulate -seeds $(SEEDS)
 
+# The samples are kept: go run -C test/bench . -load ../../bin/bench.json -report ../../docs/performance.md makes the page again.
 bench: prepare
-	$(GO) run -C test/bench . -report ../../docs/performance.md
+	mkdir -p $(BIN)
+	$(GO) run -C test/bench . -report ../../docs/performance.md -save ../../$(BIN)/bench.json $(ARGS)
 
 bench-growth: prepare
-	$(GO) run -C test/bench . -growth -report ../../docs/growth.md
+	$(GO) run -C test/bench . -growth -report ../../docs/growth.md $(ARGS)
 	$(GO) run -C test/bench . -many 1000 -report ../../docs/growth.md
 
 # Without a broker: the parts that a profile of the data path names.

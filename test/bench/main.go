@@ -106,8 +106,8 @@ func run(ctx context.Context, o options) error {
 	} else {
 		err = readJSON(o.load, r)
 	}
-	if err == nil && o.save != "" {
-		err = writeJSON(o.save, r)
+	if r != nil && o.save != "" { // also of a run that was broken off
+		err = errors.Join(err, writeJSON(o.save, r))
 	}
 	if err != nil {
 		return err
