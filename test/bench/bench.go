@@ -42,7 +42,7 @@ func (b *bench) all(ctx context.Context) error {
 	}
 	for _, l := range latencyContests() {
 		if b.only.MatchString(l.Name()) {
-			b.results.Latencies = append(b.results.Latencies, &latencyOutcome{Contest: l, Histograms: make([]histogram, len(l.Clients)), CPU: make([][]float64, len(l.Clients))})
+			b.results.Latencies = append(b.results.Latencies, &latencyOutcome{Contest: l, Histograms: make([]map[int]*histogram, len(l.Clients)), CPU: make([][]float64, len(l.Clients))})
 		}
 	}
 	if len(b.results.Contests)+len(b.results.Latencies) == 0 {

@@ -128,3 +128,28 @@ func TestLatencyCountsWhatWasHeldUp(t *testing.T) {
 		}
 	})
 }
+
+// One round in which the machine stalls changes no ratio, but it is seen in the quantiles and the worst.
+func TestLatencyRatioIsOfRounds(t *testing.T) {
+	of := func(d time.Duration) *histogram {
+		h := &histogram{}
+		for range 100 {
+			h.add(d)
+		}
+		return h
+	}
+	l := &latencyOutcome{Histograms: []map[int]*histogram{
+		{0: of(time.Millisecond), 1: of(2 * time.Millisecond), 2: of(3 * time.Millisecond)},
+		{0: of(2 * time.Millisecond), 1: of(4 * time.Millisecond), 2: of(time.Second), 3: of(time.Hour)},
+		nil,
+	}}
+	if got := l.over(1, 0.99); math.Abs(got-2) > 0.02 {
+		t.Errorf("ratio %v, want 2", got)
+	}
+	if all := l.all(1); all.Total != 400 || all.Max != time.Hour {
+		t.Errorf("%d records, worst %v", all.Total, all.Max)
+	}
+	if got := l.over(2, 0.5); !math.IsNaN(got) || latencyVerdict(got, got) != unmet {
+		t.Errorf("ratio of nothing %v", got)
+	}
+}

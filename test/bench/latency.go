@@ -42,7 +42,10 @@ func (b *bench) holdLatency(ctx context.Context, l *latencyOutcome, round int) e
 			b.fail(l.Contest.Name()+", "+clients[at], err)
 			continue
 		}
-		l.Histograms[at].merge(h)
+		if l.Histograms[at] == nil {
+			l.Histograms[at] = map[int]*histogram{}
+		}
+		l.Histograms[at][round] = h
 		l.CPU[at] = append(l.CPU[at], s.own())
 	}
 	return nil

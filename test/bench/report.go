@@ -138,13 +138,6 @@ func (r *results) streamsOver(kind string) (x float64, known bool) {
 	return ratio(stream, queue, sample.rate), stream != nil && queue != nil
 }
 
-func (l *latencyOutcome) over(at int, q float64) float64 {
-	if l.Histograms[at].Total == 0 || l.Histograms[0].Total == 0 {
-		return math.NaN()
-	}
-	return float64(l.Histograms[at].quantile(q)) / float64(l.Histograms[0].quantile(q))
-}
-
 func (r *results) latencyTable() string {
 	if len(r.Latencies) == 0 {
 		return "Latency was not measured."
@@ -153,7 +146,7 @@ func (r *results) latencyTable() string {
 	b.WriteString("| queue | client | records | p50 | × | p99 | × | p99.9 | × | worst | client CPU, µs |\n|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n")
 	for _, l := range r.Latencies {
 		for at, client := range l.Contest.Clients {
-			h := &l.Histograms[at]
+			h := l.all(at)
 			if h.Total == 0 {
 				fmt.Fprintf(&b, "| %s | %s | failed | | | | | | | | |\n", l.Contest.Scene.Kind, client)
 				continue

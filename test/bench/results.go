@@ -25,10 +25,31 @@ type outcome struct {
 	Counts  []int
 }
 
+// latencyOutcome is what the clients of a latency contest have done, by client and round.
 type latencyOutcome struct {
 	Contest    *latencyContest
-	Histograms []histogram // by client, over all rounds
-	CPU        [][]float64 // µs a record, by client and round
+	Histograms []map[int]*histogram
+	CPU        [][]float64 // µs a record
+}
+
+// all is a client's histogram over all rounds.
+func (l *latencyOutcome) all(at int) *histogram {
+	h := &histogram{}
+	for _, round := range l.Histograms[at] {
+		h.merge(round)
+	}
+	return h
+}
+
+// over is the median of the rounds' own ratios of a quantile to the first client's.
+func (l *latencyOutcome) over(at int, q float64) float64 {
+	var ratios []float64
+	for round, own := range l.Histograms[at] {
+		if base, ok := l.Histograms[0][round]; ok {
+			ratios = append(ratios, float64(own.quantile(q))/float64(base.quantile(q)))
+		}
+	}
+	return median(ratios)
 }
 
 // failure is the first error of something, and how often it failed.
