@@ -198,3 +198,43 @@ func Example_actors() {
 	_ = system.Root.StopFuture(pid).Wait()
 	// Output: 2 records were read and committed
 }
+
+// Two readers of a stream each get all of it, from where they like; one that comes again goes on behind what it committed.
+func ExampleStream() {
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	rt := weir.Embedded()
+	defer rt.Close(ctx)
+
+	w, err := weir.OpenWriter(ctx, rt, "events", weir.Text(), weir.Name("shop"), weir.Stream(), weir.Create())
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	if err := w.Write(ctx, "opened", "sold", "closed"); err != nil {
+		fmt.Println(err)
+		return
+	}
+	read := func(name string, opts ...weir.Option) {
+		r, err := weir.OpenReader(ctx, rt, "events", weir.Text(), append(opts, weir.Name(name))...)
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		batch, err := r.Read(ctx)
+		if err == nil {
+			fmt.Println(name, batch.Values)
+			err = batch.Commit(ctx)
+		}
+		if err = errors.Join(err, r.Close(ctx)); err != nil {
+			fmt.Println(err)
+		}
+	}
+	read("audit", weir.FromFirst(), weir.Poll(2))
+	read("audit", weir.FromFirst())
+	read("late", weir.FromOffset(2))
+	// Output:
+	// audit [opened sold]
+	// audit [closed]
+	// late [closed]
+}
