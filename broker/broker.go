@@ -38,7 +38,7 @@
 //     every delivery that the broker had handed to this session before it counted: so Ready 0 with nothing delivered means that nothing is left
 //     but what consumers hold, and with Consumers 1 nothing but what this one holds. What they hold unsettled does not count, and what this session rejected just before need not count yet.
 //     Before Opened and after Close or Ended Inspect does nothing. Of a stream Ready is what is there
-//     behind the last record that this session was told of, where the port knows names (rule 22); else it is the broker's own figure and of no use (RabbitMQ says 0,
+//     behind the last record that this session was told of, where the port knows names (rule 22), and Consumers need not count others; else it is the broker's own figure and of no use (RabbitMQ says 0,
 //     whatever is there). A session that does not consume a stream as one (ConsumerConfig.Stream) must not ask.
 //  21. With PublisherConfig.Name the broker remembers, for the stream and that name and over sessions, the greatest sequence that it has. Opened says which
 //     (LastSequence; 0: none). What is published with a sequence at or below it is confirmed and not stored again. So the sequences of a name must rise,
