@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"sync"
 
-	"golang.org/x/sync/semaphore"
-
 	"github.com/d2e2d648/weir/broker"
 	"github.com/d2e2d648/weir/messages"
 	"github.com/d2e2d648/weir/supervisor"
@@ -16,14 +14,13 @@ import (
 // Writer is the writing end of a channel. It is safe for concurrent use.
 type Writer[T any] struct {
 	*endpoint
-	format  Format[T]
-	props   *broker.Properties // of each record; nil: none
-	gather  gather
-	records *semaphore.Weighted // admission of Sends: what may be under way
-	bytes   *semaphore.Weighted
-	window  int64
-	most    int64 // bytes of the window
-	max     int   // bytes of a record
+	format Format[T]
+	props  *broker.Properties // of each record; nil: none
+	gather gather
+	room   room  // admission of Sends: what more may be under way
+	window int64 // all of it: records
+	most   int64 // and bytes
+	max    int   // bytes of a record
 }
 
 // OpenWriter opens the writing end of a channel and waits until its resources are there and it can write. What is "not yet" is tried again until the context ends; the
@@ -49,7 +46,7 @@ func newWriter[T any](e *endpoint, format Format[T], s *settings) *Writer[T] {
 	if w.most == 0 {
 		w.most = supervisor.DefaultWindowBytes
 	}
-	w.records, w.bytes = semaphore.NewWeighted(w.window), semaphore.NewWeighted(w.most)
+	w.room.records, w.room.bytes = w.window, w.most
 	if encoding := format.codec.ContentEncoding(); encoding != "" && s.Stream == nil { // it is for pypz, which reads no streams
 		w.props = &broker.Properties{ContentEncoding: encoding}
 	}
@@ -72,7 +69,7 @@ func (w *Writer[T]) Write(ctx context.Context, values ...T) error {
 // await ends a write: when all is known, or by withdrawing it when the context ends.
 func (w *Writer[T]) await(ctx context.Context, receipt *Receipt) error {
 	select {
-	case <-receipt.done:
+	case <-receipt.Done():
 	case <-ctx.Done():
 		return w.withdraw(ctx, receipt)
 	case <-w.life.Done():
@@ -83,9 +80,9 @@ func (w *Writer[T]) await(ctx context.Context, receipt *Receipt) error {
 // withdraw ends a write whose context has ended. The supervisor answers at once.
 func (w *Writer[T]) withdraw(ctx context.Context, r *Receipt) error {
 	w.rt.system.Root.Send(w.pid, w.gather.message) // the caller that is to say so may not have done it yet
-	w.rt.system.Root.Send(w.pid, &messages.Withdraw{Write: r.write})
+	w.rt.system.Root.Send(w.pid, &messages.Withdraw{Write: &r.write})
 	select {
-	case <-r.done:
+	case <-r.Done():
 	case <-w.life.Done():
 	}
 	err := r.result()
@@ -115,17 +112,16 @@ func (w *Writer[T]) prepare(ctx context.Context, values []T) (records []broker.R
 
 // submit waits for admission and hands the records over.
 func (w *Writer[T]) submit(ctx context.Context, records []broker.Record, size int64) (*Receipt, error) {
-	n, size := min(int64(len(records)), w.window), min(size, w.most)
-	if err := w.admit(ctx, n, size); err != nil {
-		return nil, &WriteError{Channel: w.channel, Outcomes: make([]Outcome, len(records)), Cause: err}
+	r := &Receipt{from: w.endpoint, room: &w.room, took: min(int64(len(records)), w.window), size: min(size, w.most)}
+	if !w.room.acquire(ctx, w.life, r.took, r.size) {
+		cause := ctx.Err()
+		if cause == nil {
+			cause = w.ended() // there will never be room
+		}
+		return nil, &WriteError{Channel: w.channel, Outcomes: make([]Outcome, len(records)), Cause: cause}
 	}
-	r := &Receipt{from: w.endpoint, done: make(chan struct{}), records: len(records)}
-	r.write = &messages.Write{Records: records, Done: func(written *messages.Written) {
-		w.records.Release(n)
-		w.bytes.Release(size)
-		r.settle(written)
-	}}
-	if w.gather.add(r.write) {
+	r.write = messages.Write{Records: records, Done: r.settle}
+	if w.gather.add(&r.write) {
 		w.rt.system.Root.Send(w.pid, w.gather.message)
 	}
 	if w.life.Err() != nil {
@@ -139,31 +135,6 @@ func (w *Writer[T]) abandon() {
 	for _, write := range w.gather.take() {
 		write.Done(&messages.Written{Write: write, Err: w.ended(), Outcomes: make([]Outcome, len(write.Records))})
 	}
-}
-
-func (w *Writer[T]) admit(ctx context.Context, records, size int64) error {
-	if err := w.acquire(ctx, w.records, records); err != nil {
-		return err
-	}
-	if err := w.acquire(ctx, w.bytes, size); err != nil {
-		w.records.Release(records)
-		return err
-	}
-	return nil
-}
-
-// acquire waits for room, which never comes once the supervisor has ended.
-func (w *Writer[T]) acquire(ctx context.Context, room *semaphore.Weighted, n int64) error {
-	if ctx.Err() == nil && room.TryAcquire(n) {
-		return nil
-	}
-	either, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	defer context.AfterFunc(w.life, func() { cancel(w.ended()) })()
-	if room.Acquire(either, n) != nil {
-		return context.Cause(either)
-	}
-	return nil
 }
 
 // encode gives the records, whose bodies share one array, and their size.
@@ -211,21 +182,41 @@ func (w *Writer[T]) Close(ctx context.Context) error {
 
 // Receipt says what became of the values of a Send. It is safe for concurrent use.
 type Receipt struct {
-	from    *endpoint
-	write   *messages.Write
-	done    chan struct{}
-	records int
-	err     error // valid when done is closed
+	from       *endpoint
+	write      messages.Write
+	room       *room
+	took, size int64 // of the room
+
+	mu      sync.Mutex
+	settled bool
+	err     error         // valid when it is settled
+	done    chan struct{} // closed when it is settled; made when somebody waits: few Sends of a pipeline are waited for before they are settled
 }
 
 // Done is closed when all is known. (When the supervisor itself has crashed it may stay open; Wait returns all the same.)
-func (r *Receipt) Done() <-chan struct{} { return r.done }
+func (r *Receipt) Done() <-chan struct{} {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.done == nil {
+		if r.settled {
+			return closed
+		}
+		r.done = make(chan struct{})
+	}
+	return r.done
+}
+
+var closed = func() chan struct{} {
+	c := make(chan struct{})
+	close(c)
+	return c
+}()
 
 // Wait waits until all is known: nil when the broker has confirmed every value, else a *WriteError. When the context ends first it gives the context's error, and the
 // values stay under way.
 func (r *Receipt) Wait(ctx context.Context) error {
 	select {
-	case <-r.done:
+	case <-r.Done():
 	case <-r.from.life.Done():
 	case <-ctx.Done():
 		return ctx.Err()
@@ -233,21 +224,28 @@ func (r *Receipt) Wait(ctx context.Context) error {
 	return r.result()
 }
 
+// settle takes the supervisor's answer.
 func (r *Receipt) settle(written *messages.Written) {
+	r.room.release(r.took, r.size)
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	if written.Err != nil {
 		r.err = &WriteError{Channel: r.from.channel, Outcomes: written.Outcomes, Cause: written.Err}
 	}
-	close(r.done)
+	r.settled = true
+	if r.done != nil {
+		close(r.done)
+	}
 }
 
-// result gives what is known when done is closed or the supervisor has ended, which has answered all that it took in.
+// result gives what is known when it is settled or the supervisor has ended, which has answered all that it took in.
 func (r *Receipt) result() error {
-	select {
-	case <-r.done:
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.settled {
 		return r.err
-	default:
-		return &WriteError{Channel: r.from.channel, Outcomes: make([]Outcome, r.records), Cause: r.from.ended()}
 	}
+	return &WriteError{Channel: r.from.channel, Outcomes: make([]Outcome, len(r.write.Records)), Cause: r.from.ended()}
 }
 
 // gather collects Sends, so that the supervisor is woken once and takes all.

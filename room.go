@@ -1,0 +1,86 @@
+package weir
+
+import (
+	"context"
+	"slices"
+	"sync"
+)
+
+// room is how much more may be under way: records, and bytes of their bodies. Who waits for room gets it in the order in which they came. It is safe for concurrent use.
+type room struct {
+	mu             sync.Mutex
+	records, bytes int64 // that are free
+	waiting        []*place
+}
+
+// place is somebody who waits.
+type place struct {
+	records, bytes int64
+	taken          chan struct{} // closed when he has the room
+}
+
+// fits takes the room if it is there. The lock is held.
+func (r *room) fits(records, bytes int64) bool {
+	if records > r.records || bytes > r.bytes {
+		return false
+	}
+	r.records -= records
+	r.bytes -= bytes
+	return true
+}
+
+// acquire waits for room. It gives false, and takes none, when the context or the other life ends first.
+func (r *room) acquire(ctx, life context.Context, records, bytes int64) bool {
+	if ctx.Err() != nil {
+		return false
+	}
+	r.mu.Lock()
+	if len(r.waiting) == 0 && r.fits(records, bytes) {
+		r.mu.Unlock()
+		return true
+	}
+	p := &place{records, bytes, make(chan struct{})}
+	r.waiting = append(r.waiting, p)
+	r.mu.Unlock()
+	select {
+	case <-p.taken:
+		return true
+	case <-ctx.Done():
+	case <-life.Done():
+	}
+	return r.leave(p)
+}
+
+// leave ends somebody's waiting. It gives true when he has the room already.
+func (r *room) leave(p *place) (taken bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	i := slices.Index(r.waiting, p)
+	if i < 0 {
+		return true
+	}
+	r.waiting = slices.Delete(r.waiting, i, i+1)
+	r.admit() // he may have been in the way of those behind him
+	return false
+}
+
+// release gives room back.
+func (r *room) release(records, bytes int64) {
+	r.mu.Lock()
+	r.records += records
+	r.bytes += bytes
+	r.admit()
+	r.mu.Unlock()
+}
+
+// admit gives room to those who wait, in their order, as far as there is some. The lock is held.
+func (r *room) admit() {
+	k := 0
+	for k < len(r.waiting) && r.fits(r.waiting[k].records, r.waiting[k].bytes) {
+		close(r.waiting[k].taken)
+		k++
+	}
+	if k > 0 {
+		r.waiting = slices.Delete(r.waiting, 0, k)
+	}
+}

@@ -1,0 +1,117 @@
+package weir
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// Who waits for room gets it in the order in which they came, whoever would fit sooner; and who gives up leaves the room to those behind him.
+func TestRoomIsGivenInOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := room{records: 10, bytes: 100}
+		life := t.Context()
+		if !r.acquire(life, life, 10, 10) {
+			t.Fatal("no room in an empty window")
+		}
+		var got []string
+		var mu sync.Mutex
+		wait := func(ctx context.Context, name string, records, bytes int64) {
+			go func() {
+				if !r.acquire(ctx, life, records, bytes) {
+					name = "not " + name
+				}
+				mu.Lock()
+				got = append(got, name)
+				mu.Unlock()
+			}()
+			synctest.Wait()
+		}
+		expect := func(want ...string) {
+			t.Helper()
+			synctest.Wait()
+			mu.Lock()
+			defer mu.Unlock()
+			if len(got) != len(want) {
+				t.Fatalf("%q, want %q", got, want)
+			}
+			for i := range want {
+				if got[i] != want[i] {
+					t.Fatalf("%q, want %q", got, want)
+				}
+			}
+		}
+		impatient, leave := context.WithCancel(t.Context())
+		wait(impatient, "all of it", 10, 90)
+		wait(life, "one", 1, 1)
+		wait(life, "many bytes", 1, 100)
+		r.release(5, 5)
+		expect() // one would fit, but is behind
+		leave()
+		expect("not all of it", "one")
+		r.release(5, 5)
+		expect("not all of it", "one")
+		r.release(1, 1)
+		expect("not all of it", "one", "many bytes")
+		r.release(1, 100)
+		if r.records != 10 || r.bytes != 100 || len(r.waiting) != 0 {
+			t.Errorf("%d records and %d bytes are free, %d wait", r.records, r.bytes, len(r.waiting))
+		}
+	})
+}
+
+func TestRoomEndsWithTheOtherLife(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := room{records: 1, bytes: 1}
+		life, end := context.WithCancelCause(t.Context())
+		if !r.acquire(t.Context(), life, 1, 1) {
+			t.Fatal("no room in an empty window")
+		}
+		time.AfterFunc(time.Second, func() { end(errors.New("over")) })
+		if r.acquire(t.Context(), life, 1, 1) {
+			t.Error("there was room for two")
+		}
+	})
+}
+
+// However those who wait come and go, no room is lost and none is given twice.
+func TestRoomIsNeverLost(t *testing.T) {
+	r := room{records: 20, bytes: 200}
+	var under struct {
+		sync.Mutex
+		records, bytes int64
+	}
+	count := func(records, bytes int64) {
+		under.Lock()
+		defer under.Unlock()
+		under.records += records
+		under.bytes += bytes
+		if under.records > 20 || under.bytes > 200 {
+			t.Errorf("%d records and %d bytes are under way", under.records, under.bytes)
+		}
+	}
+	var all sync.WaitGroup
+	for range 16 {
+		all.Go(func() {
+			for range 300 {
+				ctx, cancel := context.WithTimeout(t.Context(), time.Duration(rand.N(100))*time.Microsecond)
+				records, bytes := 1+rand.N(int64(20)), 1+rand.N(int64(200))
+				if r.acquire(ctx, t.Context(), records, bytes) {
+					count(records, bytes)
+					time.Sleep(rand.N(20 * time.Microsecond))
+					count(-records, -bytes)
+					r.release(records, bytes)
+				}
+				cancel()
+			}
+		})
+	}
+	all.Wait()
+	if r.records != 20 || r.bytes != 200 || len(r.waiting) != 0 {
+		t.Errorf("%d records and %d bytes are free, %d wait", r.records, r.bytes, len(r.waiting))
+	}
+}
