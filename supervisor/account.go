@@ -21,7 +21,7 @@ type account struct {
 	inFlight int                        // records below sentTo that are not settled
 	bytes    int                        // of those
 	open     int                        // records that are not settled
-	writes   map[*messages.Write]*write // that have no answer yet
+	index    map[*messages.Write]*write // that have no answer yet; nil until one is withdrawn
 	finished []*write                   // reused by settle
 }
 
@@ -60,13 +60,15 @@ func (r *run) records(first, last uint64) []broker.Record {
 }
 
 func newAccount(l limits) account {
-	return account{limits: l, next: 1, settled: broker.NewMarks(1), sentTo: 1, everSent: 1, writes: map[*messages.Write]*write{}}
+	return account{limits: l, next: 1, settled: broker.NewMarks(1), sentTo: 1, everSent: 1}
 }
 
 // admit takes a write in, behind all others.
 func (a *account) admit(w *write) {
 	w.first, w.left = a.next, len(w.request.Records)
-	a.writes[w.request] = w
+	if a.index != nil {
+		a.index[w.request] = w
+	}
 	a.append(run{n: w.left, of: w})
 }
 
@@ -169,9 +171,23 @@ func (a *account) confirmed(first, last uint64) []*write {
 // answered notes that a write gets its answer.
 func (a *account) answered(w *write) {
 	w.given = true
-	if a.writes[w.request] == w {
-		delete(a.writes, w.request)
+	if a.index[w.request] == w {
+		delete(a.index, w.request)
 	}
+}
+
+// find gives the write of a request that has no answer yet. What finds it is made when it is asked for first, and kept until nothing is open: most writes are never
+// withdrawn, and after a long outage very many are.
+func (a *account) find(request *messages.Write) *write {
+	if a.index == nil {
+		a.index = map[*messages.Write]*write{}
+		for i := range a.runs {
+			if w := a.runs[i].of; w != nil && !w.given {
+				a.index[w.request] = w
+			}
+		}
+	}
+	return a.index[request]
 }
 
 // nacked admits the records again, at the tail; how many.
@@ -251,7 +267,7 @@ func (a *account) drop() {
 	a.hollow -= k
 	switch {
 	case len(a.runs) == 0:
-		a.runs = nil
+		a.runs, a.index = nil, nil
 	case 2*a.hollow > len(a.runs):
 		a.runs = slices.DeleteFunc(a.runs, func(r run) bool { return r.open == 0 })
 		a.hollow = 0
@@ -275,7 +291,7 @@ func (a *account) rewind() {
 
 // withdraw ends a write: the outcomes of its records, or nil when it has ended already. What was never sent will not be.
 func (a *account) withdraw(request *messages.Write) (*write, []messages.Outcome) {
-	w := a.writes[request]
+	w := a.find(request)
 	if w == nil {
 		return nil, nil
 	}

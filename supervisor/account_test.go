@@ -278,8 +278,8 @@ func (n *naive) checkMemory(op string) {
 			waiting++
 		}
 	}
-	if len(a.writes) != waiting {
-		n.t.Fatalf("after %s: %d writes are kept for a withdrawal, want %d", op, len(a.writes), waiting)
+	if a.index != nil && len(a.index) != waiting {
+		n.t.Fatalf("after %s: %d writes are kept for a withdrawal, want %d", op, len(a.index), waiting)
 	}
 }
 
@@ -310,7 +310,7 @@ func (n *naive) giveUp() {
 			n.t.Fatalf("a write of %d records had %d answers", len(nw.confirmed), n.answered[nw.w])
 		}
 	}
-	if a := &n.account; a.open+a.inFlight+a.bytes+len(a.runs)+a.hollow+len(a.writes) != 0 {
+	if a := &n.account; a.open+a.inFlight+a.bytes+len(a.runs)+a.hollow+len(a.index) != 0 {
 		n.t.Fatalf("%+v is left", *a)
 	}
 }

@@ -121,7 +121,7 @@ func (r *Reader) onDemandTimeout(ctx actor.Context, m *demandTimeout) {
 	for i, d := range r.demands {
 		if d.n == m.n {
 			r.demands = slices.Delete(r.demands, i, i+1)
-			r.cycle(ctx, 0)
+			r.cycle(0)
 			d.reply(&messages.Batch{})
 			return
 		}
@@ -143,7 +143,7 @@ func (r *Reader) handOver(ctx actor.Context) {
 		if r.cfg.Stream != nil {
 			r.position.handed = max(r.position.handed, b.Records[len(b.Records)-1].Offset+1)
 		}
-		r.cycle(ctx, len(b.Records))
+		r.cycle(len(b.Records))
 		d.reply(b)
 	}
 	r.demands = nil

@@ -80,7 +80,7 @@ func (w *Writer) Receive(ctx actor.Context) {
 }
 
 func (w *Writer) onWrite(ctx actor.Context, m *messages.Write) {
-	w.admit(ctx, m)
+	w.admit(ctx, m, &write{})
 	w.pump(ctx)
 }
 
@@ -88,26 +88,29 @@ func (w *Writer) onWrites(ctx actor.Context, m *messages.Writes) {
 	if m.Take == nil {
 		return // there is nobody to answer
 	}
-	for _, write := range m.Take() {
-		if write != nil {
-			w.admit(ctx, write)
+	requests := m.Take()
+	admitted := make([]write, len(requests)) // one piece of memory for all
+	for i, request := range requests {
+		if request != nil {
+			w.admit(ctx, request, &admitted[i])
 		}
 	}
 	w.pump(ctx)
 }
 
-func (w *Writer) admit(ctx actor.Context, m *messages.Write) {
+func (w *Writer) admit(ctx actor.Context, m *messages.Write, as *write) {
 	reply := replyTo(ctx, m.Done)
 	err := w.idle()
 	switch {
 	case err != nil:
 		reply(&messages.Written{Write: m, Err: err, Outcomes: make([]messages.Outcome, len(m.Records))})
 	case len(m.Records) == 0:
-		w.cycle(ctx, 0)
+		w.cycle(0)
 		reply(&messages.Written{Write: m})
 	default:
 		w.peers.wrote()
-		w.account.admit(&write{request: m, reply: reply})
+		as.request, as.reply = m, reply
+		w.account.admit(as)
 	}
 }
 
@@ -150,9 +153,12 @@ func (w *Writer) onConfirmed(ctx actor.Context, m *messages.Confirmed) {
 // confirm takes in that the broker has these of the account.
 func (w *Writer) confirm(ctx actor.Context, first, last uint64) {
 	before := w.account.open
-	for _, done := range w.account.confirmed(first, last) {
-		w.cycle(ctx, len(done.request.Records))
-		done.reply(&messages.Written{Write: done.request})
+	ended := w.account.confirmed(first, last)
+	answers := make([]messages.Written, len(ended))
+	for i, done := range ended {
+		w.cycle(len(done.request.Records))
+		answers[i].Write = done.request
+		done.reply(&answers[i])
 	}
 	w.confirmed += uint64(before - w.account.open)
 }
