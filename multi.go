@@ -38,7 +38,7 @@ func (m *Multi[T]) Write(ctx context.Context, values ...T) error {
 		all[i] = prepared{records, size}
 	}
 	return m.each(func(i int, w *Writer[T]) error {
-		receipt, err := w.submit(ctx, all[i].records, all[i].size)
+		receipt, err := w.submit(ctx, all[i].records, all[i].size, true)
 		if err != nil {
 			return err
 		}

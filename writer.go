@@ -58,8 +58,14 @@ func newWriter[T any](e *endpoint, format Format[T], s *settings) *Writer[T] {
 // Write publishes the values, in their order, and returns nil when the broker has confirmed every one. A value that does not fit the format gives a *RecordError, and nothing
 // of the call is sent. Otherwise a *WriteError says of each value what became of it. When the context ends, what was not sent is withdrawn, and what was
 // sent is Unknown and not sent again. A broker that is away or blocked is waited for.
+//
+// What one goroutine writes keeps its order. Calls of several goroutines that overlap have none, and the broker takes them faster than those of one.
 func (w *Writer[T]) Write(ctx context.Context, values ...T) error {
-	receipt, err := w.Send(ctx, values...)
+	records, size, err := w.prepare(ctx, values)
+	if err != nil {
+		return err
+	}
+	receipt, err := w.submit(ctx, records, size, true)
 	if err != nil {
 		return err
 	}
@@ -99,7 +105,7 @@ func (w *Writer[T]) Send(ctx context.Context, values ...T) (*Receipt, error) {
 	if err != nil {
 		return nil, err
 	}
-	return w.submit(ctx, records, size)
+	return w.submit(ctx, records, size, false)
 }
 
 // prepare gives what is to be sent: all of it, or an error.
@@ -111,7 +117,7 @@ func (w *Writer[T]) prepare(ctx context.Context, values []T) (records []broker.R
 }
 
 // submit waits for admission and hands the records over.
-func (w *Writer[T]) submit(ctx context.Context, records []broker.Record, size int64) (*Receipt, error) {
+func (w *Writer[T]) submit(ctx context.Context, records []broker.Record, size int64, awaited bool) (*Receipt, error) {
 	r := &Receipt{from: w.endpoint, room: &w.room, took: min(int64(len(records)), w.window), size: min(size, w.most)}
 	if !w.room.acquire(ctx, w.life, r.took, r.size) {
 		cause := ctx.Err()
@@ -120,7 +126,7 @@ func (w *Writer[T]) submit(ctx context.Context, records []broker.Record, size in
 		}
 		return nil, &WriteError{Channel: w.channel, Outcomes: make([]Outcome, len(records)), Cause: cause}
 	}
-	r.write = messages.Write{Records: records, Done: r.settle}
+	r.write = messages.Write{Records: records, Awaited: awaited, Done: r.settle}
 	if w.gather.add(&r.write) {
 		w.rt.system.Root.Send(w.pid, w.gather.message)
 	}

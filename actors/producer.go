@@ -25,16 +25,16 @@ const DefaultStallAfter = 30 * time.Second
 
 // DataProducer publishes for one incarnation.
 //
-// From its supervisor it receives Publish, Finish and Ping; from its session the events of a publisher.
+// From its supervisor it receives Publish, Finish and Ping; from its sessions (see lanes.go) the events of a publisher.
 // It sends Ready once, Confirmed, Refused, Blocked, Stalled, Finished, Pong.
 // Where the session has a name it takes the name's lock first.
-// It fails when the session does not open in time or ends, when the lock is another's or lost, when a record is returned (ErrNoQueue), and when nothing is heard of the oldest record
+// It fails when the first session does not open in time or any that was open ends, when the lock is another's or lost, when a record is returned (ErrNoQueue), and when nothing is heard of the oldest record
 // for twice StallAfter while the broker is not blocked (ErrNoConfirm).
 type DataProducer struct {
 	Incarnation
 	config    ProducerConfig
 	lock      lock // where its session has a name
-	publisher broker.Publisher
+	lanes     lanes
 	opened    bool
 	finishing bool
 	blocked   bool
@@ -50,6 +50,8 @@ type ProducerConfig struct {
 	// Lock is the queue by which the session's name is kept to one writer; "" where it has none.
 	Lock       string
 	StallAfter time.Duration
+	// Lanes is the most sessions that it opens; 1 when zero.
+	Lanes int
 }
 
 // stallCheck looks at the oldest record.
@@ -57,7 +59,7 @@ type stallCheck struct{}
 
 // NewDataProducer makes one incarnation.
 func NewDataProducer(in Incarnation, config ProducerConfig) *DataProducer {
-	return &DataProducer{Incarnation: in, config: config, lock: lock{queue: config.Lock}}
+	return &DataProducer{Incarnation: in, config: config, lock: lock{queue: config.Lock}, lanes: lanes{most: config.Lanes}}
 }
 
 // Receive implements actor.Actor.
@@ -72,15 +74,17 @@ func (p *DataProducer) handle(ctx actor.Context, msg any) {
 	case *messages.Publish:
 		p.publish(ctx, m)
 	case *broker.Confirmed:
-		p.confirmed(ctx, m)
+		p.confirmed(ctx, p.lanes.all[0], m)
 	case *broker.Refused:
-		p.refused(ctx, m)
+		p.refused(ctx, p.lanes.all[0], m)
 	case *broker.Blocked:
 		p.alarm(ctx, m)
 	case *broker.Opened:
 		p.open(ctx, m)
 	case *broker.Ended:
-		p.ended(ctx, m)
+		p.ended(ctx, p.lanes.all[0], m)
+	case *laneEvent:
+		p.laneTold(ctx, m.lane, m.event)
 	case *lockDeclared:
 		p.lockDeclared(ctx, m)
 	case *lockEvent:
@@ -103,14 +107,20 @@ func (p *DataProducer) handle(ctx actor.Context, msg any) {
 func (p *DataProducer) publish(ctx actor.Context, m *messages.Publish) {
 	now := p.Env.Clock.Now()
 	p.pending.add(m.Batch.First, m.Batch.Last(), now)
-	p.publisher.Publish(m.Batch)
+	k, more := p.lanes.choose(m.Apart)
+	k.underWay += len(m.Batch.Records)
+	k.publisher.Publish(m.Batch)
+	if more && !p.blocked && !p.finishing {
+		p.openAnother(ctx)
+	}
 	if p.timer == nil {
 		p.progress = now
 		p.look(ctx, now)
 	}
 }
 
-func (p *DataProducer) confirmed(ctx actor.Context, m *broker.Confirmed) {
+func (p *DataProducer) confirmed(ctx actor.Context, k *lane, m *broker.Confirmed) {
+	k.underWay -= int(m.Last - m.First + 1)
 	p.settle(m.First, m.Last)
 	ctx.Send(p.Parent, &messages.Confirmed{From: p.From, First: m.First, Last: m.Last})
 }
@@ -121,7 +131,8 @@ func (p *DataProducer) settle(first, last uint64) {
 	}
 }
 
-func (p *DataProducer) refused(ctx actor.Context, m *broker.Refused) {
+func (p *DataProducer) refused(ctx actor.Context, k *lane, m *broker.Refused) {
+	k.underWay -= int(m.Last - m.First + 1)
 	ctx.Send(p.Parent, &messages.Refused{From: p.From, First: m.First, Last: m.Last, Err: m.Err})
 	if errors.Is(m.Err, broker.ErrReturned) {
 		fail("publish to %s: %w: %w", p.target(), ErrNoQueue, m.Err)
@@ -135,25 +146,10 @@ func (p *DataProducer) alarm(ctx actor.Context, m *broker.Blocked) {
 }
 
 func (p *DataProducer) open(ctx actor.Context, m *broker.Opened) {
-	p.opened = true
+	p.opened, p.lanes.all[0].open = true, true
 	p.timer.Stop()
 	p.timer = nil
 	p.readyAt(ctx, m)
-}
-
-func (p *DataProducer) ended(ctx actor.Context, m *broker.Ended) {
-	switch {
-	case m.Err == nil && p.finishing && p.lock.queue != "":
-		p.lock.consumer.Close() // whoever opens under the name next must find it free
-	case m.Err == nil && p.finishing:
-		ctx.Send(p.Parent, &messages.Finished{From: p.From})
-	case m.Err == nil:
-		fail("publish to %s: session ended unasked", p.target())
-	case errors.Is(m.Err, broker.ErrReturned):
-		fail("publish to %s: %w: %w", p.target(), ErrNoQueue, m.Err)
-	default:
-		fail("publish to %s: %w", p.target(), m.Err)
-	}
 }
 
 // check looks at the oldest record, and when to look again.
@@ -200,7 +196,7 @@ func (p *DataProducer) tooLate() {
 
 func (p *DataProducer) finish() {
 	p.finishing = true
-	p.publisher.Close()
+	p.lanes.close()
 }
 
 func (p *DataProducer) start(ctx actor.Context) {
@@ -209,7 +205,7 @@ func (p *DataProducer) start(ctx actor.Context) {
 		p.lock.declare(ctx, &p.Incarnation)
 		return
 	}
-	p.publisher = p.Lease.OpenPublisher(p.config.Session, p.sink(ctx))
+	p.openFirst(ctx)
 }
 
 func (p *DataProducer) lockDeclared(ctx actor.Context, m *lockDeclared) {
@@ -226,7 +222,7 @@ func (p *DataProducer) lockHandle(ctx actor.Context, e broker.Event) {
 			p.lockHandle(ctx, e)
 		}
 	case *broker.Opened:
-		p.publisher = p.Lease.OpenPublisher(p.config.Session, p.sink(ctx))
+		p.openFirst(ctx)
 	case *broker.Ended:
 		if e.Err != nil || !p.finishing {
 			fail("publish to %s: %w", p.target(), p.lock.lost(e.Err))

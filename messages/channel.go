@@ -58,8 +58,12 @@ type (
 
 	// Write asks to publish records, in their order. The window bounds what is at the broker, not what is admitted: a supervisor takes every Write and
 	// keeps it until its end, through an outage, too. Who sends them bounds what is under way (as package weir does: by the window).
+	//
+	// Awaited says that whoever sends it waits for the answer before sending what has to come behind it. So it has no order against what others send meanwhile: it and that may
+	// overtake each other. Behind a Write that is not Awaited it stays.
 	Write struct {
 		Records []broker.Record
+		Awaited bool
 		Done    func(*Written)
 	}
 

@@ -22,10 +22,11 @@ import (
 //	consumer → supervisor   Looked        the answer, behind what was delivered before it
 
 type (
-	// Publish hands records to the current producer.
+	// Publish hands records to the current producer. Apart says that they have no order against any others that are under way.
 	Publish struct {
 		Epoch uint64
 		Batch broker.Batch
+		Apart bool
 	}
 
 	// Confirmed says that the broker has the records of these sequences. Sequences are absolute: a late one is as true as any.

@@ -21,6 +21,8 @@ type account struct {
 	inFlight int                        // records below sentTo that are not settled
 	bytes    int                        // of those
 	open     int                        // records that are not settled
+	bound    int                        // of those, of writes that are not awaited: what comes behind them has an order
+	loose    int                        // records apart from the order that were withdrawn, and are not settled
 	index    map[*messages.Write]*write // that have no answer yet; nil until one is withdrawn
 	finished []*write                   // reused by settle
 }
@@ -47,6 +49,7 @@ type run struct {
 	of    *write // nil when none is open: the records go as soon as nothing waits for them
 	from  int
 	again bool // it was negatively acknowledged before: a queue of several may have it
+	apart bool // it was sent apart from the order
 }
 
 func (r *run) last() uint64 { return r.first + uint64(r.n) - 1 }
@@ -77,6 +80,9 @@ func (a *account) append(r run) {
 	a.runs = append(a.runs, r)
 	a.next += uint64(r.n)
 	a.open += r.n
+	if !r.of.request.Awaited {
+		a.bound += r.n
+	}
 }
 
 // at gives the index of the run that holds the sequence, or of the first one behind it.
@@ -84,8 +90,12 @@ func (a *account) at(sequence uint64) int {
 	return sort.Search(len(a.runs), func(i int) bool { return a.runs[i].last() >= sequence })
 }
 
-// take gives the next batch to publish, as far as the window allows, and counts it as sent.
-func (a *account) take() (batch broker.Batch, any bool) {
+// take gives the next batch to publish, as far as the window allows, and counts it as sent. apart says that it has no order against anything under way: it is of whole
+// writes that are awaited, and nothing before them is not. What was withdrawn is awaited no more, so all wait until that is settled.
+func (a *account) take() (batch broker.Batch, apart, any bool) {
+	if a.loose > 0 {
+		return batch, false, false
+	}
 	size := 0
 	for i := a.at(a.sentTo); i < len(a.runs); i++ {
 		r := &a.runs[i]
@@ -101,7 +111,11 @@ func (a *account) take() (batch broker.Batch, any bool) {
 		if n == 0 {
 			break
 		}
-		size = grown
+		whole := a.bound == 0 && n == len(r.of.request.Records)
+		if len(batch.Records) > 0 && whole != apart {
+			break
+		}
+		size, apart, r.apart = grown, whole, whole
 		records := r.records(first, first+uint64(n)-1)
 		if len(batch.Records) == 0 {
 			batch = broker.Batch{First: first, Records: records} // usually all: nothing is copied
@@ -113,7 +127,7 @@ func (a *account) take() (batch broker.Batch, any bool) {
 			break // it did not all fit, or what comes next is settled: the batch ends there
 		}
 	}
-	return batch, len(batch.Records) > 0
+	return batch, apart, len(batch.Records) > 0
 }
 
 // unsent gives the first range of the run that is neither sent nor settled.
@@ -247,6 +261,12 @@ func (a *account) uncount(r *run, first, last uint64) {
 	n := int(last - first + 1)
 	a.open -= n
 	r.open -= n
+	if !r.of.request.Awaited {
+		a.bound -= n
+	}
+	if r.of.given && r.apart {
+		a.loose -= n
+	}
 	if first >= a.sentTo {
 		return
 	}
@@ -300,6 +320,11 @@ func (a *account) withdraw(request *messages.Write) (*write, []messages.Outcome)
 		a.note(&runs[i], outcomes)
 	}
 	a.answered(w)
+	for i := range runs {
+		if runs[i].apart {
+			a.loose += runs[i].open
+		}
+	}
 	for _, r := range runs { // what is not with a producer now is given up
 		a.settle(max(r.first, a.sentTo), r.last(), func(*run, uint64, uint64) {})
 	}
@@ -365,5 +390,5 @@ func (a *account) giveUp(f func(*write, []messages.Outcome)) {
 		f(w, outcomes[w])
 	}
 	a.settled.Add(0, a.next-1)
-	a.runs, a.hollow, a.open, a.inFlight, a.bytes, a.sentTo = nil, 0, 0, 0, 0, a.next
+	a.runs, a.hollow, a.open, a.bound, a.loose, a.inFlight, a.bytes, a.sentTo = nil, 0, 0, 0, 0, 0, 0, a.next
 }

@@ -46,7 +46,7 @@ func TestDefaultLimitsOfRunsAndWindow(t *testing.T) {
 				admitted(&a, records(w[0], w[1]))
 			}
 			var runs []int
-			for batch, any := a.take(); any; batch, any = a.take() {
+			for batch, _, any := a.take(); any; batch, _, any = a.take() {
 				runs = append(runs, len(batch.Records))
 			}
 			if !slices.Equal(runs, test.runs) {
@@ -62,7 +62,7 @@ func TestConfirmOutOfOrderLeavesTheWindow(t *testing.T) {
 	admitted(&a, records(8, 1))
 	a.take()
 	a.confirmed(2, 4)
-	batch, any := a.take()
+	batch, _, any := a.take()
 	if !any || batch.First != 5 || len(batch.Records) != 3 {
 		t.Errorf("took %d from %d, %v; want 3 from 5", len(batch.Records), batch.First, any)
 	}
@@ -76,7 +76,7 @@ func TestRewoundRunsSkipWhatIsConfirmed(t *testing.T) {
 	a.confirmed(3, 4)
 	a.rewind()
 	var got [][2]uint64
-	for batch, any := a.take(); any; batch, any = a.take() {
+	for batch, _, any := a.take(); any; batch, _, any = a.take() {
 		got = append(got, [2]uint64{batch.First, batch.Last()})
 	}
 	if !slices.Equal(got, [][2]uint64{{1, 2}, {5, 6}}) {
@@ -90,7 +90,7 @@ func TestBatchesOfTwoWritesDoNotOverwriteTheWrites(t *testing.T) {
 	backing[2].Body = []byte("mine")
 	admitted(&a, backing[:2]) // its slice has room behind it, which is the caller's
 	admitted(&a, records(2, 1))
-	if batch, _ := a.take(); len(batch.Records) != 4 {
+	if batch, _, _ := a.take(); len(batch.Records) != 4 {
 		t.Fatalf("%d records", len(batch.Records))
 	}
 	if string(backing[2].Body) != "mine" {
@@ -112,7 +112,7 @@ func TestOutcomesOfAPartlyPublishedWrite(t *testing.T) {
 	if !slices.Equal(outcomes, want) {
 		t.Errorf("%v, want %v", outcomes, want)
 	}
-	if batch, any := a.take(); any {
+	if batch, _, any := a.take(); any {
 		t.Errorf("%d records of a withdrawn write are published", len(batch.Records))
 	}
 }
@@ -148,7 +148,7 @@ func TestWithdrawnRecordsAreNotPublishedAgain(t *testing.T) {
 		t.Error("a nacked record of a withdrawn write goes again")
 	}
 	a.rewind()
-	batch, _ := a.take()
+	batch, _, _ := a.take()
 	if batch.First != 3 || len(batch.Records) != 2 {
 		t.Errorf("took %d from %d", len(batch.Records), batch.First)
 	}
@@ -177,7 +177,7 @@ func TestWritesBehindAnOpenOneGo(t *testing.T) {
 				t.Errorf("%d runs, %d writes are kept", len(a.runs), len(a.index))
 			}
 			var got []uint64
-			for batch, any := a.take(); any; batch, any = a.take() {
+			for batch, _, any := a.take(); any; batch, _, any = a.take() {
 				got = append(got, batch.First, batch.Last())
 			}
 			if !slices.Equal(got, []uint64{1, 1, 100_001, 100_001}) { // no batch spans the gap
@@ -197,7 +197,7 @@ func TestRewindOfManyWithdrawnWrites(t *testing.T) {
 	for range 100_000 {
 		all = append(all, admitted(&a, records(1, 1)))
 	}
-	for _, any := a.take(); any; _, any = a.take() {
+	for _, _, any := a.take(); any; _, _, any = a.take() {
 	}
 	for i := 1; i < len(all); i += 2 {
 		a.withdraw(all[i].request)
@@ -211,4 +211,49 @@ func TestRewindOfManyWithdrawnWrites(t *testing.T) {
 			t.Fatal("a withdrawn write is kept")
 		}
 	}
+}
+
+// Writes that are awaited go apart from the order, as long as nothing has one that they must come behind.
+func TestWhatIsApart(t *testing.T) {
+	const bound, awaited = false, true
+	a := newAccount(limits{records: 20, bytes: 1000, runRecords: 4, runBytes: 1000})
+	write := func(awaited bool, n int) *write {
+		w := admitted(&a, records(n, 1))
+		w.request.Awaited = awaited
+		if awaited {
+			a.bound -= n // it was admitted as the other
+		}
+		return w
+	}
+	take := func(first, last uint64, apart bool) {
+		t.Helper()
+		batch, is, any := a.take()
+		if !any || batch.First != first || batch.Last() != last || is != apart {
+			t.Fatalf("took %v, %d to %d, apart %v; want %d to %d, %v", any, batch.First, batch.First+uint64(len(batch.Records))-1, is, first, last, apart)
+		}
+	}
+	write(awaited, 2)
+	write(awaited, 2)
+	write(awaited, 6) // more than a run: its parts have an order
+	write(awaited, 1)
+	take(1, 4, true)
+	take(5, 8, false)
+	take(9, 10, false)
+	take(11, 11, true)
+	write(bound, 1)
+	write(awaited, 1)
+	take(12, 13, false)
+	a.confirmed(12, 12)
+	abandoned := write(awaited, 1)
+	take(14, 14, true)
+	a.withdraw(abandoned.request)
+	write(awaited, 1)
+	if batch, _, any := a.take(); any {
+		t.Errorf("took %d, and 14 is withdrawn and may be overtaken", batch.First)
+	}
+	a.confirmed(14, 14)
+	take(15, 15, true)
+	a.withdraw(write(awaited, 1).request) // it was not sent: nothing waits for it
+	write(bound, 1)
+	take(17, 17, false)
 }

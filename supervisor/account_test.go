@@ -20,6 +20,7 @@ type naive struct {
 	writes   []*naiveWrite
 	next     uint64
 	answered map[*write]int // how often each write was told its end
+	awaited  bool           // some writes are
 }
 
 type entry struct {
@@ -28,6 +29,7 @@ type entry struct {
 	i                     int
 	settled, with, ever   bool // with: the current producer has it; ever: some producer had it
 	returned, nackedOnce  bool
+	apart                 bool // it was published so last
 	publishedSinceRewound int
 }
 
@@ -42,7 +44,7 @@ func newNaive(t *testing.T, rng *rand.Rand, l limits) *naive {
 }
 
 func (n *naive) admit(count, size int) {
-	request := &messages.Write{}
+	request := &messages.Write{Awaited: n.awaited && n.rng.IntN(4) > 0}
 	for range count {
 		request.Records = append(request.Records, broker.Record{Body: make([]byte, n.rng.IntN(size+1))})
 	}
@@ -81,7 +83,13 @@ func (n *naive) inFlight() (records, bytes, open int) {
 func (n *naive) take() bool {
 	records, bytes, _ := n.inFlight()
 	unsent := slices.DeleteFunc(slices.Clone(n.list), func(e *entry) bool { return e.settled || e.with })
-	batch, any := n.account.take()
+	batch, apart, any := n.account.take()
+	if n.loose() {
+		if any {
+			n.t.Fatalf("took %d records while some that are withdrawn may be overtaken", len(batch.Records))
+		}
+		return false
+	}
 	size, want := 0, 0
 	for i, e := range unsent {
 		if i > 0 && e.sequence != unsent[i-1].sequence+1 {
@@ -94,8 +102,14 @@ func (n *naive) take() bool {
 		}
 		records, bytes, size, want = records+1, bytes+e.size(), size+e.size(), want+1
 	}
+	if k := len(batch.Records); k > 0 && k < want && !n.bound() && unsent[k-1].of != unsent[k].of {
+		want = k // what comes behind has another order
+	}
 	if len(batch.Records) != want || any != (want > 0) {
 		n.t.Fatalf("took %d records, %v; want %d of %d unsent", len(batch.Records), any, want, len(unsent))
+	}
+	if apart {
+		n.checkApart(unsent[:want])
 	}
 	for i, e := range unsent[:want] {
 		if i == 0 && batch.First != e.sequence {
@@ -104,12 +118,38 @@ func (n *naive) take() bool {
 		if own := e.of.w.request.Records[e.i].Body; len(own) != len(batch.Records[i].Body) || len(own) > 0 && &own[0] != &batch.Records[i].Body[0] {
 			n.t.Fatalf("sequence %d is another record", e.sequence)
 		}
-		e.with, e.ever, e.returned = true, true, false
+		e.with, e.ever, e.returned, e.apart = true, true, false, apart
 		if e.publishedSinceRewound++; e.publishedSinceRewound > 1 {
 			n.t.Fatalf("sequence %d was published twice without a rewind", e.sequence)
 		}
 	}
 	return any
+}
+
+// bound says whether something is open that has an order.
+func (n *naive) bound() bool {
+	return slices.ContainsFunc(n.list, func(e *entry) bool { return !e.settled && !e.of.w.request.Awaited })
+}
+
+// loose says whether something is under way apart from the order, and nobody waits for it any more.
+func (n *naive) loose() bool {
+	return slices.ContainsFunc(n.list, func(e *entry) bool { return !e.settled && e.of.given && e.apart })
+}
+
+// checkApart: it is of whole writes, and there is nothing that they have an order to.
+func (n *naive) checkApart(batch []*entry) {
+	if n.bound() {
+		n.t.Fatal("a batch is apart from the order, and something that has one is open")
+	}
+	count := map[*naiveWrite]int{}
+	for _, e := range batch {
+		count[e.of]++
+	}
+	for nw, k := range count {
+		if all := len(nw.w.request.Records); k != all {
+			n.t.Fatalf("%d of a write's %d records are apart from the order", k, all)
+		}
+	}
 }
 
 // pick gives a random range of sequences, within those for which it holds at the ends.
@@ -347,6 +387,7 @@ func TestAccountAgainstNaiveModel(t *testing.T) {
 		l := limits{records: 1 + rng.IntN(30), bytes: 1 + rng.IntN(300), runRecords: 1 + rng.IntN(12), runBytes: 1 + rng.IntN(100)}
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			n := newNaive(t, rng, l)
+			n.awaited = seed%3 > 0
 			for range 60 {
 				n.check(n.step())
 			}

@@ -32,7 +32,7 @@ func BenchmarkAccount(b *testing.B) {
 		for admitted := 0; admitted < b.N; admitted += batch {
 			a.admit(&write{request: &messages.Write{Records: records}})
 			for {
-				if _, any := a.take(); !any {
+				if _, _, any := a.take(); !any {
 					break
 				}
 			}
@@ -60,7 +60,7 @@ func BenchmarkAccountOutOfOrder(b *testing.B) {
 				a.admit(&write{request: &messages.Write{Records: records}})
 			}
 			for {
-				if _, any := a.take(); !any {
+				if _, _, any := a.take(); !any {
 					break
 				}
 			}

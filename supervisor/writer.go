@@ -31,6 +31,9 @@ const (
 	nackPauseMost  = time.Second
 )
 
+// lanesMost is how many sessions a writer on a queue has at most. More than four gain nothing.
+const lanesMost = 4
+
 // publishAgain ends the pause after a nack.
 type publishAgain struct{}
 
@@ -120,12 +123,12 @@ func (w *Writer) pump(ctx actor.Context) {
 		return
 	}
 	for w.data.ready && w.paused == nil && w.account.open > w.account.inFlight {
-		batch, any := w.account.take()
+		batch, apart, any := w.account.take()
 		if !any {
 			return
 		}
 		batch.First += w.sequences.base
-		ctx.Send(w.data.pid, &messages.Publish{Epoch: w.data.epoch, Batch: batch})
+		ctx.Send(w.data.pid, &messages.Publish{Epoch: w.data.epoch, Batch: batch, Apart: apart})
 	}
 }
 
@@ -204,8 +207,9 @@ func (w *Writer) streams(r *actors.Resources) (own, others string) {
 func (w *Writer) newData(in actors.Incarnation) actor.Actor {
 	session := broker.PublisherConfig{Exchange: w.cfg.Resources.Exchange, RoutingKey: w.cfg.Resources.RoutingKey, AppID: w.identity,
 		Window: 2 * w.cfg.Window} // twice: late confirms of a dead incarnation let the account go ahead of the session's own
-	config := actors.ProducerConfig{Session: session, StallAfter: w.cfg.StallAfter}
+	config := actors.ProducerConfig{Session: session, StallAfter: w.cfg.StallAfter, Lanes: lanesMost}
 	if s := w.cfg.Stream; s != nil {
+		config.Lanes = 1
 		config.Session.AppID, config.Session.SubEntries = "", s.SubEntries // nothing of a stream is returned, and the publishing id identifies
 		if s.named() {
 			config.Session.Name, config.Lock = w.cfg.Name, w.cfg.Channel+"@"+w.cfg.Name+".lock"

@@ -14,6 +14,15 @@ type ledger struct {
 	size   int
 	all    []entry
 	views  []view
+	stamp  int  // counts the beginnings and ends of Writes
+	single bool // all goes one way, so Writes that overlap are in order, too
+}
+
+// attempt is one Write.
+type attempt struct {
+	awaited      bool // see messages.Write
+	began, ended int  // by stamp; 0: not yet
+	last         int  // entry that was seen of it, while order is checked
 }
 
 // view is what a reader got, or of a queue what all did together.
@@ -28,13 +37,16 @@ type receipt struct {
 }
 
 type entry struct {
+	of       *attempt
 	answered bool
 	outcome  messages.Outcome
 	gone     bool // the queue was deleted after it was attempted: it may be lost by that
 }
 
 // attempt makes the bodies of n more records.
-func (l *ledger) attempt(n int) (from int, records []broker.Record) {
+func (l *ledger) attempt(n int, awaited bool) (from int, records []broker.Record) {
+	l.stamp++
+	of := &attempt{awaited: awaited, began: l.stamp}
 	from = len(l.all)
 	records = make([]broker.Record, n)
 	slab := make([]byte, n*l.size)
@@ -47,7 +59,9 @@ func (l *ledger) attempt(n int) (from int, records []broker.Record) {
 		}
 		records[i].Body = body
 	}
-	l.all = append(l.all, make([]entry, n)...)
+	for range n {
+		l.all = append(l.all, entry{of: of})
+	}
 	for i := range l.views {
 		l.views[i].all = append(l.views[i].all, make([]receipt, n)...)
 	}
@@ -56,6 +70,8 @@ func (l *ledger) attempt(n int) (from int, records []broker.Record) {
 
 // answered takes in what the writer was told of its records.
 func (l *ledger) answered(from int, outcomes []messages.Outcome) {
+	l.stamp++
+	l.all[from].of.ended = l.stamp
 	for i, outcome := range outcomes {
 		e := &l.all[from+i]
 		e.answered, e.outcome = true, outcome
@@ -142,15 +158,23 @@ func (l *ledger) missing() (count int) {
 }
 
 func (l *ledger) order(v *view) error {
-	last := -1
+	for n := range l.all {
+		l.all[n].of.last = 0
+	}
+	latest := 0 // beginning of a Write of which something was delivered
 	for _, n := range v.first {
 		if !l.due(n) {
 			continue
 		}
-		if n < last {
-			return fmt.Errorf("order: record %d of writer %d was first delivered after %d", n, l.writer, last)
+		w := l.all[n].of
+		until := w.began
+		if w.awaited && !l.single { // what begins before its end may overtake it
+			until = w.ended
 		}
-		last = n
+		if latest > until || n < w.last {
+			return fmt.Errorf("order: record %d of writer %d was first delivered after one that was written later", n, l.writer)
+		}
+		w.last, latest = n, max(latest, w.began)
 	}
 	return nil
 }

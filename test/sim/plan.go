@@ -28,6 +28,7 @@ type plan struct {
 	recordSize  int
 	writePace   time.Duration
 	readPace    time.Duration
+	awaited     int // one of so many Writes is; 0: none
 	withdrawals int // one of so many Writes has a context that ends; 0: none
 	idle        bool
 	span        time.Duration // in which most faults fall
@@ -72,6 +73,7 @@ func drawPlan(w *World) plan {
 	if !p.compat && p.maxLength == 0 && w.oneOf(3) {
 		p.stream, p.subEntries = true, pick(w, 0, 0, 5)
 	}
+	p.awaited = pick(w, 0, 1, 1, 2)
 	return p
 }
 

@@ -93,7 +93,7 @@ func (r *run) makeEnds() {
 	p := &r.plan
 	for i := range p.writers {
 		e := &endpoint{r: r, name: fmt.Sprintf("w%d", i), writes: true}
-		u := &writing{e: e, budget: p.records / p.writers, ledger: &ledger{writer: byte(i), size: p.recordSize, views: make([]view, p.views())}}
+		u := &writing{e: e, budget: p.records / p.writers, ledger: &ledger{writer: byte(i), size: p.recordSize, views: make([]view, p.views()), single: p.stream}}
 		e.user = u
 		r.endpoints, r.writers = append(r.endpoints, e), append(r.writers, u)
 	}

@@ -39,11 +39,12 @@ func (u *writing) soon(gen int) {
 func (u *writing) write(gen, n int) {
 	r := u.e.r
 	u.budget -= n
-	from, records := u.ledger.attempt(n)
+	awaited := r.plan.awaited > 0 && r.w.oneOf(r.plan.awaited)
+	from, records := u.ledger.attempt(n, awaited)
 	u.underWay++
 	u.records += n
 	answered := false
-	request := &messages.Write{Records: records}
+	request := &messages.Write{Records: records, Awaited: awaited}
 	request.Done = func(m *messages.Written) {
 		if answered {
 			r.bad("a Write of %s was answered twice", u.e.actorName())
