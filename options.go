@@ -30,6 +30,10 @@ type settings struct {
 // DefaultMaxRecord is the longest body of a record, in bytes: what RabbitMQ 4 takes by default. A longer one would end every session that publishes it.
 const DefaultMaxRecord = 16 << 20
 
+// DefaultStreamMaxRecord is the longest body of a record on a stream: a frame of RabbitMQ's stream protocol is 1 MiB by default, with what goes around the record. A longer one would end every
+// session that publishes it.
+const DefaultStreamMaxRecord = 1<<20 - 1<<10
+
 // Name names the endpoint. No two endpoints of a channel, whatever their side, may have the same name, and one that restarts should keep it. Default: a random one.
 func Name(name string) Option { return func(s *settings) { s.Name = name } }
 
@@ -101,7 +105,8 @@ func Window(records, bytes int) Option {
 	return func(s *settings) { s.Window, s.WindowBytes = records, bytes }
 }
 
-// MaxRecord is the longest body of a record, in bytes, that a writer takes; longer ones are a *RecordError. Default DefaultMaxRecord: change it together with the broker's max_message_size.
+// MaxRecord is the longest body of a record, in bytes, that a writer takes; longer ones are a *RecordError. Default DefaultMaxRecord, on a stream DefaultStreamMaxRecord: change it together with the
+// broker's max_message_size, of streams its frame_max.
 func MaxRecord(bytes int) Option { return func(s *settings) { s.maxRecord = bytes } }
 
 // Poll is the most records of one batch. Default 100, on a stream 1,000.
@@ -140,6 +145,9 @@ func (s *settings) apply(opts []Option) {
 	}
 	if s.maxRecord <= 0 {
 		s.maxRecord = DefaultMaxRecord
+		if s.Stream != nil {
+			s.maxRecord = DefaultStreamMaxRecord
+		}
 	}
 	if s.undecodable == byDefault {
 		s.undecodable = DeadLetter

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -135,5 +136,18 @@ func TestStreamIsFinishedWithItsWriters(t *testing.T) {
 				t.Errorf("%s: %v", name, err)
 			}
 		}
+	})
+}
+
+func TestStreamTakesNoRecordThatNoFrameHasRoomFor(t *testing.T) {
+	eachBroker(t, func(ctx context.Context, t *testing.T, rt *weir.Runtime, channel string) {
+		w := writer(ctx, t, rt, channel, "writer", weir.Stream(), weir.Create())
+		largest := strings.Repeat("x", weir.DefaultStreamMaxRecord)
+		var bad *weir.RecordError
+		if err := w.Write(ctx, "small", largest+"x"); !errors.Is(err, weir.ErrTooLarge) || !errors.As(err, &bad) || bad.Index != 1 {
+			t.Errorf("%v", err)
+		}
+		ok(t, w.Write(ctx, largest))
+		same(t, "reader", all(ctx, t, reader(ctx, t, rt, channel, "reader", weir.Stream())), []string{largest})
 	})
 }
