@@ -3,6 +3,7 @@ package rabbitstream
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"strings"
@@ -454,5 +455,24 @@ func TestQueueIsConsumed(t *testing.T) {
 		third := newSink()
 		aborted.OpenConsumer(broker.ConsumerConfig{Queue: name, Prefetch: 1, MaxBatch: 1}, third.sink)
 		third.endedBy(t, broker.ErrClosed)
+	})
+}
+
+func TestProbe(t *testing.T) {
+	rabbittest.EachVersion(t, func(t *testing.T, node *rabbit.Node) {
+		for name, c := range map[string]struct {
+			change func(*Config)
+			want   error
+		}{
+			"answered":          {nil, nil},
+			"wrong password":    {func(c *Config) { c.Credentials.Password = rabbitmq.NewSecret("never-show-this") }, broker.ErrPermission},
+			"not that protocol": {func(c *Config) { c.Addresses = []string{node.Address()} }, broker.ErrUnavailable},
+			"nobody":            {func(c *Config) { c.Addresses = []string{"127.0.0.1:1"} }, broker.ErrUnavailable},
+		} {
+			err := newPort(t, node, c.change).Probe(t.Context())
+			if !errors.Is(err, c.want) || err != nil && (strings.Contains(err.Error(), "never-show-this") || !strings.Contains(err.Error(), "127.0.0.1:")) {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
 	})
 }

@@ -79,6 +79,15 @@ func (p *Port) Close() {
 	p.tasks.Wait()
 }
 
+// Probe asks for nothing but an answer: that the stream protocol is spoken there, and the credentials are accepted. It blocks for one DialTimeout an address at most.
+func (p *Port) Probe(ctx context.Context) error {
+	if _, err := p.look(ctx, question{}); err != nil {
+		kind, _ := scoutKind(err)
+		return failure("probe streams", kind, err)
+	}
+	return nil
+}
+
 // begin starts a task, unless the port is closed.
 func (p *Port) begin(task func()) bool {
 	p.mu.Lock()
