@@ -79,6 +79,10 @@ func (n *Node) Address() string { return loopback(n.slot.amqp()) }
 // answers only with [Options.Stream].
 func (n *Node) StreamAddress() string { return loopback(n.slot.stream()) }
 
+// StreamURL is where a stream client of the default user dials, see
+// [Node.StreamAddress].
+func (n *Node) StreamURL() string { return "rabbitmq-stream://guest:guest@" + n.StreamAddress() }
+
 // Version is the version of RabbitMQ.
 func (n *Node) Version() string { return n.options.Version }
 

@@ -1,7 +1,7 @@
 // Command node prepares private RabbitMQ nodes, and runs one by hand:
 //
 //	go run ./test/rabbit/cmd/node prepare        # C toolchain for -race, and a tree of every version
-//	go run ./test/rabbit/cmd/node start 4.0.5    # prints the AMQP URL; ctrl-C ends the node
+//	go run ./test/rabbit/cmd/node start 4.0.5    # prints the URLs of AMQP and of streams; ctrl-C ends the node
 package main
 
 import (
@@ -59,8 +59,8 @@ func start(ctx context.Context, version string) error {
 		return err
 	}
 	fmt.Println(node.URL())
-	fmt.Fprintf(os.Stderr, "RabbitMQ %s runs; streams at %s, log in %s; ctrl-C ends it\n",
-		version, node.StreamAddress(), node.Log())
+	fmt.Println(node.StreamURL())
+	fmt.Fprintf(os.Stderr, "RabbitMQ %s runs; log in %s; ctrl-C ends it\n", version, node.Log())
 	<-ctx.Done()
 	return node.Close()
 }
