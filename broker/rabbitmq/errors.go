@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
@@ -37,9 +38,13 @@ const (
 	codeNotImplemented     = 540
 )
 
-// channelKind classifies why the broker closed a channel, by code and method: texts differ from version to version.
-func channelKind(code uint16, method uint32) error {
-	switch code {
+// noReplica is in what the broker says of a stream whose process on the node is not up, as for a while after a start of it: by the same code, at the same method, as of what is no stream. So the text
+// has to tell them apart, which has no "running" in 3.10: this one passes.
+const noReplica = "replica on the local node"
+
+// channelKind classifies why the broker closed a channel, by code and method: texts differ from version to version. There is one exception.
+func channelKind(c *closeReason) error {
+	switch c.code {
 	case codeNotFound:
 		return broker.ErrNotFound
 	case codeAccessRefused:
@@ -47,7 +52,10 @@ func channelKind(code uint16, method uint32) error {
 	case codeResourceLocked, codeResourceError:
 		return broker.ErrRefused
 	case codePreconditionFailed:
-		return preconditionKind(method)
+		if strings.Contains(c.text, noReplica) {
+			return broker.ErrUnavailable
+		}
+		return preconditionKind(c.method)
 	}
 	return broker.ErrUnavailable
 }
@@ -90,7 +98,7 @@ func dialKind(err error) (kind error, told bool) {
 func requestKind(err error, method uint32) error {
 	var answer *amqp.Error
 	if errors.As(err, &answer) && answer.Server {
-		return channelKind(uint16(answer.Code), method)
+		return channelKind(&closeReason{uint16(answer.Code), answer.Reason, method})
 	}
 	return broker.ErrUnavailable
 }

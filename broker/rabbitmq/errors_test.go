@@ -36,8 +36,15 @@ func TestChannelKind(t *testing.T) {
 		{406, 0, broker.ErrUnavailable},        // a consumer that took too long
 		{541, 0, broker.ErrUnavailable},
 	} {
-		if got := channelKind(test.code, test.method); got != test.want {
+		if got := channelKind(&closeReason{test.code, "", test.method}); got != test.want {
 			t.Errorf("%d to %d.%d is %v, want %v", test.code, test.method>>16, test.method&0xFFFF, got, test.want)
+		}
+	}
+	// What RabbitMQ 3.10.8 and 4.0.5 said to a consumer just after they had started again.
+	for _, text := range []string{"PRECONDITION_FAILED - queue 'queue 'q.reader.status' in vhost '/'' does not have a replica on the local node",
+		"PRECONDITION_FAILED - stream queue 'q.reader.status' in vhost '/' does not have a running replica on the local node"} {
+		if got := channelKind(&closeReason{406, text, basicConsume}); got != broker.ErrUnavailable {
+			t.Errorf("%s: %v", text, got)
 		}
 	}
 }

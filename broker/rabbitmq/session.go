@@ -217,5 +217,5 @@ func (s *session) closeOK() {
 
 // closedBy follows channel.close (20,40) of the broker. amqp091 answers it.
 func (s *session) closedBy(c *closeReason) {
-	s.end(failure(s.what, channelKind(c.code, c.method), c))
+	s.end(failure(s.what, channelKind(c), c))
 }
