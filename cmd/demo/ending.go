@@ -41,7 +41,7 @@ func (p *pipeline) heal() {
 	strikes := p.injector.strikes()
 	p.await(func() bool {
 		if time.Since(began) > healGrace {
-			p.notes.add(true, "not all that crashed had healed %v later", healGrace)
+			p.notes.add(true, "not all that crashed had healed %v later%s", healGrace, p.tree.ailing())
 			return true
 		}
 		return p.tree.seen(strikes) && p.tree.healed("")

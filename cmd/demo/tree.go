@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"sync"
@@ -88,7 +89,9 @@ func (t *tree) take(event weir.Event) {
 	case *messages.ChildFailed:
 		t.childFailed(n, e)
 	case *messages.GraceClosed:
-		n.find(e.Child).used = 0
+		if e.Child != messages.Topology { // it has ended, and is not there any more
+			n.find(e.Child).used = 0
+		}
 	case *messages.Abandoned:
 		t.abandoned++
 	case *messages.ChannelFailed:
@@ -241,6 +244,20 @@ func (t *tree) notReady(only messages.Child) (count int) {
 		}
 	}
 	return count
+}
+
+// ailing names the parts that are not ready.
+func (t *tree) ailing() (text string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, n := range t.endpoints {
+		for _, k := range n.children {
+			if k.state != childReady {
+				text += fmt.Sprintf("; %s of %s: %s", k.child, n.name, k.state)
+			}
+		}
+	}
+	return text
 }
 
 // seen says whether each strike has been told as a failure, and each hung goroutine as abandoned.
