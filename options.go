@@ -116,6 +116,7 @@ func Poll(records int) Option { return func(s *settings) { s.Poll = records } }
 func PollTimeout(d time.Duration) Option { return func(s *settings) { s.PollTimeout = d } }
 
 // Prefetch is how many records the broker hands a reader ahead, at most 65,535. Default twice the poll size. It bounds what is delivered again after an incident.
+// With 1,000 records of 100 B to 4 KiB are read about a quarter faster; other readers of the queue get theirs in larger pieces then.
 func Prefetch(records int) Option { return func(s *settings) { s.Prefetch = records } }
 
 // OnUndecodable says what a reader does with a record that cannot be decoded. Default DeadLetter; with Compat, FailRead.
