@@ -31,7 +31,7 @@ const (
 	nackPauseMost  = time.Second
 )
 
-// lanesMost is how many sessions a writer on a queue has at most. More than four gain nothing.
+// lanesMost is how many sessions a writer on a queue has at most: as many as were measured (two and four), not the best number.
 const lanesMost = 4
 
 // publishAgain ends the pause after a nack.
