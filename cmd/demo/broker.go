@@ -24,7 +24,8 @@ const embeddedBroker = "embedded"
 type brokerFlags struct {
 	Broker       string `env:"WEIR_URL" placeholder:"URL" help:"The broker: amqp://user@host:port/vhost, amqps:// for TLS, several hosts separated by commas; or 'embedded', which lives in this process ('run' only, its default where WEIR_URL is not set). The password may come from the environment variable WEIR_PASSWORD or from --password-file instead of the URL, which other users of the machine can see."`
 	PasswordFile string `type:"existingfile" placeholder:"FILE" help:"A file whose first line is the password. It is read again at each connection. Goes before WEIR_PASSWORD, and that before the URL's."`
-	Log          string `enum:"off,trace,debug,info,warn,error" default:"off" placeholder:"LEVEL" help:"Log what happens to the channel on standard error: trace, debug, info, warn, error."`
+	planeFlags
+	Log string `enum:"off,trace,debug,info,warn,error" default:"off" placeholder:"LEVEL" help:"Log what happens to the channel on standard error: trace, debug, info, warn, error."`
 }
 
 // refuseEmbedded explains why a command that is one end of a channel needs a broker of its own.
@@ -46,6 +47,11 @@ func (f *brokerFlags) config() (rabbitmq.Config, error) {
 		return config, usageError{err}
 	}
 	config.Name = "weir demo"
+	return config, f.login(&config)
+}
+
+// login puts the password in that is elsewhere than in the URL.
+func (f *brokerFlags) login(config *rabbitmq.Config) error {
 	user := config.Credentials.User
 	if user == "" {
 		user = "guest"
@@ -53,7 +59,7 @@ func (f *brokerFlags) config() (rabbitmq.Config, error) {
 	switch password, set := os.LookupEnv(envPassword); {
 	case f.PasswordFile != "":
 		if _, err := readPassword(f.PasswordFile); err != nil {
-			return config, usageError{err}
+			return usageError{err}
 		}
 		config.Credentials = rabbitmq.Credentials{}
 		config.CredentialsFunc = func(context.Context) (rabbitmq.Credentials, error) {
@@ -63,7 +69,7 @@ func (f *brokerFlags) config() (rabbitmq.Config, error) {
 	case set:
 		config.Credentials = rabbitmq.Credentials{User: user, Password: rabbitmq.NewSecret(password)}
 	}
-	return config, nil
+	return nil
 }
 
 func readPassword(file string) (rabbitmq.Secret, error) {
@@ -79,13 +85,40 @@ func readPassword(file string) (rabbitmq.Secret, error) {
 	return rabbitmq.NewSecret(first), nil
 }
 
-// open connects to the broker, within timeout.
+func (f *brokerFlags) embedded() bool { return f.Broker == "" || f.Broker == embeddedBroker }
+
+// open connects to the broker and, where the records go by a stream, to its streams, within timeout.
 func (f *brokerFlags) open(ctx context.Context, c *console, timeout time.Duration, opts ...weir.RuntimeOption) (*weir.Runtime, error) {
+	if !f.onStream() || f.embedded() {
+		return f.openAMQP(ctx, c, timeout, opts...)
+	}
+	config, err := f.config()
+	if err != nil {
+		return nil, err
+	}
+	streams, err := f.streams(config)
+	if err != nil {
+		return nil, err
+	}
+	rt, err := f.openAMQP(ctx, c, timeout, append(opts, weir.StreamsAt(streams))...)
+	if err != nil {
+		return nil, err
+	}
+	probing, cancel := context.WithTimeoutCause(ctx, timeout, fmt.Errorf("no answer within %v", timeout))
+	defer cancel()
+	if err := probeStreams(probing, rt, streams); err != nil {
+		return nil, errors.Join(err, rt.Close(ctx))
+	}
+	return rt, nil
+}
+
+// openAMQP is enough for who moves no records.
+func (f *brokerFlags) openAMQP(ctx context.Context, c *console, timeout time.Duration, opts ...weir.RuntimeOption) (*weir.Runtime, error) {
 	if f.Log != "off" {
 		level, _ := zerolog.ParseLevel(f.Log) // kong has checked it
 		opts = append(opts, weir.WithLog(newLog(c.err, !c.errIsTTY).Level(level)))
 	}
-	if f.Broker == "" || f.Broker == embeddedBroker {
+	if f.embedded() {
 		return weir.Embedded(opts...), nil
 	}
 	config, err := f.config()
@@ -115,7 +148,7 @@ func stamp(e *zerolog.Event, _ zerolog.Level, _ string) {
 
 // where names the broker for people, without its password.
 func (f *brokerFlags) where() string {
-	if f.Broker == "" || f.Broker == embeddedBroker {
+	if f.embedded() {
 		return "the embedded broker"
 	}
 	config, err := rabbitmq.FromURL(f.Broker)

@@ -41,6 +41,11 @@ A channel carries records from writers to readers. Every moving part of it is an
   demo read orders --schema order.avsc --idle 5s > copy.ndjson
   demo sniff orders
 
+The records can go by a stream instead of a queue (--plane stream): it keeps them, and each reader gets all.
+
+  demo write events --plane stream --create --retain 7d --name shop < events.txt
+  demo read events --plane stream --from 10m
+
 Exit status: 0 fine, 1 failed or records lost, 2 wrong usage.`
 
 func main() {

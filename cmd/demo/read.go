@@ -10,6 +10,7 @@ import (
 
 	"github.com/d2e2d648/weir"
 	"github.com/d2e2d648/weir/codec/ocf"
+	"github.com/d2e2d648/weir/supervisor"
 )
 
 // readCmd is "demo read": the records of a channel to standard output.
@@ -22,17 +23,20 @@ type readCmd struct {
 	Compress string `enum:"null,deflate," default:"" placeholder:"CODEC" help:"The codec of a container file: null, deflate. Default null, which is none."`
 
 	Compat      bool          `help:"Declare the channel exactly as pypz does, so that pypz peers can declare it, too."`
-	Name        string        `placeholder:"NAME" help:"This reader's name, as its peers see it. Default a random one."`
-	Count       int           `placeholder:"N" help:"Stop after N records; the others stay in the queue."`
+	Name        string        `placeholder:"NAME" help:"This reader's name, as its peers see it; in a stream a reader of that name goes on behind what it has committed. Default a random one."`
+	From        streamStart   `placeholder:"WHERE" help:"Where to begin in a stream, when nothing was committed under --name yet. first: at the first record that is kept; last: with what the broker has written last, one record or many; next: with what comes from now on; an offset such as 4711; a time such as 2006-01-02T15:04:05Z, or how long ago, such as 10m or 7d: some records from before it may come. Default first."`
+	Replay      bool          `help:"Begin there in a stream, whatever was committed under --name."`
+	Retain      retentionFlag `placeholder:"BOUND" help:"What a stream keeps that this reader makes: an age such as 24h or 7d, a size such as 10GiB, or both: 24h,10GiB. One that is there keeps what it does. Default: everything."`
+	Count       int           `placeholder:"N" help:"Stop after N records; the others stay."`
 	Idle        time.Duration `placeholder:"DURATION" help:"Stop when nothing has come for so long, such as 5s."`
-	Undecodable string        `enum:"fail,skip,dead-letter" default:"fail" placeholder:"WHAT" help:"What to do with a record that does not fit the schema (with --json: that is no UTF-8). fail: stop, and leave it in the queue; skip: leave it out, it is gone; dead-letter: move it to the queue CHANNEL.dead. Default fail."`
-	Delete      bool          `help:"Delete the channel's exchange and queues at the end, when no peer is open; waits up to 10 s for that."`
+	Undecodable string        `enum:"fail,skip,dead-letter" default:"fail" placeholder:"WHAT" help:"What to do with a record that does not fit the schema (with --json: that is no UTF-8). fail: stop, and commit nothing from it on; skip: leave it out, and out of a queue it is gone; dead-letter: put it into the queue CHANNEL.dead. A stream keeps it anyway. Default fail."`
+	Delete      bool          `help:"Delete the channel with all that is in it at the end, when no peer is open; waits up to 10 s for that."`
 	Timeout     time.Duration `default:"30s" placeholder:"DURATION" help:"How long to wait for the broker and for the channel to open. Default 30s."`
 }
 
 // Help implements kong.HelpProvider.
 func (*readCmd) Help() string {
-	return `Makes the channel if it is not there. A record is committed, which takes it out of the queue, when it was written; so nothing is lost when it is ended at any time, and at worst a record comes twice.
+	return `Makes the channel if it is not there. A record is committed when it was written, so nothing is lost when it is ended at any time, and at worst a record comes twice. What is committed is out of a queue. A stream keeps it: there the next reader of the same --name begins behind it, and the last line says at which offsets the records were.
 
 Each record is followed by a newline. Bytes are piped as they are, newlines within a record too (see --json); on a terminal, control characters are shown as escapes.
 
@@ -45,12 +49,19 @@ Examples:
   demo read orders --broker amqp://localhost --idle 5s > words.txt
   demo read orders --schema order.avsc --count 10
   demo read orders --schema order.avsc --format avro --compress deflate --idle 5s > orders.avro
+  demo read events --plane stream --name billing
+  demo read events --plane stream --from 10m --idle 1s | grep error
+  demo read events --plane stream --name billing --replay --from 4711 --count 1
   demo read orders --idle 1s --delete > /dev/null`
 }
 
 // Validate implements kong's hook.
 func (cmd *readCmd) Validate() error {
 	if err := cmd.refuseEmbedded(); err != nil {
+		return err
+	}
+	err := cmd.check(givenFlag{"--from", cmd.From.given()}, givenFlag{"--replay", cmd.Replay}, givenFlag{"--retain", len(cmd.Retain) > 0})
+	if err := errors.Join(err, cmd.checkCompat(cmd.Compat), cmd.Retain.check()); err != nil {
 		return err
 	}
 	switch avro := cmd.Format == formatAvro; {
@@ -110,7 +121,7 @@ func (cmd *readCmd) prepareContainer(c *console) (job, error) {
 		return nil, err
 	}
 	compress := cmp.Or(cmd.Compress, ocf.Null)
-	return readJob(cmd, weir.Custom(schema), &containerSink{out: c.out, schema: schema, compress: compress}, readPoll), nil
+	return readJob(cmd, weir.Custom(schema), &containerSink{out: c.out, schema: schema, compress: compress}, cmd.block()), nil
 }
 
 func readLines[T any](cmd *readCmd, c *console, format weir.Format[T], line func([]byte, T) []byte) job {
@@ -118,16 +129,37 @@ func readLines[T any](cmd *readCmd, c *console, format weir.Format[T], line func
 }
 
 const (
-	readPoll     = 100
-	readPrefetch = 2 * readPoll
+	readPoll       = 100
+	readStreamPoll = supervisor.DefaultStreamPoll
 )
 
-func (cmd *readCmd) options() []weir.Option {
-	opts := []weir.Option{weir.Poll(readPoll), weir.Prefetch(readPrefetch)}
-	if cmd.Count > 0 {
-		// A batch is committed as a whole, and only the broker's choice says how large it is: with one record each, it can end anywhere.
-		opts = []weir.Option{weir.Poll(1), weir.Prefetch(min(cmd.Count, readPrefetch))}
+// block is how many records are best dealt with together.
+func (cmd *readCmd) block() int {
+	if cmd.onStream() {
+		return readStreamPoll
 	}
+	return readPoll
+}
+
+// poll is the most records of a batch. Out of a queue a batch is committed as a whole, and only the broker's choice says how large it is: with one record each, --count can end anywhere.
+// Of a stream what is below an offset can be committed.
+func (cmd *readCmd) poll() int {
+	if cmd.Count > 0 && !cmd.onStream() {
+		return 1
+	}
+	return cmd.block()
+}
+
+// prefetch is no more than is wanted of a queue, whose other readers would wait for what this one holds.
+func (cmd *readCmd) prefetch() int {
+	if cmd.Count > 0 && !cmd.onStream() {
+		return min(cmd.Count, 2*readPoll)
+	}
+	return 2 * cmd.block()
+}
+
+func (cmd *readCmd) options() []weir.Option {
+	opts := append(cmd.streamOptions(), weir.Poll(cmd.poll()), weir.Prefetch(cmd.prefetch()))
 	if cmd.Name != "" {
 		opts = append(opts, weir.Name(cmd.Name))
 	}
@@ -143,6 +175,20 @@ func (cmd *readCmd) options() []weir.Option {
 	return append(opts, weir.OnUndecodable(weir.FailRead))
 }
 
+func (cmd *readCmd) streamOptions() (opts []weir.Option) {
+	if !cmd.onStream() {
+		return nil
+	}
+	opts = append(opts, weir.Stream(), cmd.Retain.option())
+	if cmd.From.given() {
+		opts = append(opts, cmd.From.option)
+	}
+	if cmd.Replay {
+		opts = append(opts, weir.Replay())
+	}
+	return opts
+}
+
 // readJob opens the channel, writes its records to the sink, closes the reader, and says what became of them.
 func readJob[T any](cmd *readCmd, format weir.Format[T], out sink[T], gather int) job {
 	return func(c *console, stop *stopper, rt *weir.Runtime) error {
@@ -150,9 +196,9 @@ func readJob[T any](cmd *readCmd, format weir.Format[T], out sink[T], gather int
 		defer cancel()
 		r, err := weir.OpenReader(opening, rt, cmd.Channel, format, cmd.options()...)
 		if err != nil {
-			return err
+			return cmd.wrongPlane(err)
 		}
-		return readOut(c, stop, cmd, &recordReader[T]{r: r, out: out, count: cmd.Count, idle: cmd.Idle, gather: gather})
+		return readOut(c, stop, cmd, &recordReader[T]{r: r, out: out, count: cmd.Count, idle: cmd.Idle, gather: gather, stream: cmd.onStream()})
 	}
 }
 
@@ -165,16 +211,38 @@ func readOut[T any](c *console, stop *stopper, cmd *readCmd, l *recordReader[T])
 	} else {
 		err = l.r.Close(closing)
 	}
-	text := fmt.Sprintf("%s records were written and committed", number(l.committed))
-	if l.again > 0 {
-		text += fmt.Sprintf(", %s were written and come again", number(l.again))
-	}
-	if l.outputGone {
-		text += "; nobody reads the output any more, so the others stay in the queue"
-	}
+	text := cmd.summary(&l.account)
 	if err := errors.Join(failed, err); err != nil {
 		return fmt.Errorf("%w; %s", err, text)
 	}
 	c.say("%s", text)
 	return nil
+}
+
+// summary says what became of the records.
+func (cmd *readCmd) summary(a *readAccount) string {
+	text := number(a.committed) + " records were written"
+	switch {
+	case !cmd.onStream():
+		text += " and committed"
+	case cmd.Name != "":
+		text += " and committed under the name " + cmd.Name
+	}
+	switch {
+	case a.committed == 0 || !cmd.onStream():
+	case a.first == a.last:
+		text += fmt.Sprintf(", at offset %d", a.first)
+	default:
+		text += fmt.Sprintf(", at offsets %d to %d", a.first, a.last)
+	}
+	if a.again > 0 {
+		text += fmt.Sprintf(", %s were written and come again", number(a.again))
+	}
+	switch {
+	case a.outputGone && cmd.onStream():
+		text += "; nobody reads the output any more"
+	case a.outputGone:
+		text += "; nobody reads the output any more, so the others stay in the queue"
+	}
+	return text
 }

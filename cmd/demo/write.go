@@ -25,8 +25,10 @@ type writeCmd struct {
 	Schema  string `type:"existingfile" placeholder:"FILE" help:"The Avro schema of the records. A container file has its own: then this one must be the same, in its canonical form."`
 
 	Compat      bool          `help:"Declare the channel exactly as pypz does, so that pypz peers can declare it, too."`
-	Name        string        `placeholder:"NAME" help:"This writer's name, as its peers see it. Default a random one."`
-	Create      bool          `help:"Declare the channel's exchange and queues if they are not there; otherwise wait until a reader has."`
+	Name        string        `placeholder:"NAME" help:"This writer's name, as its peers see it. One writer of a stream has it at a time. Default a random one."`
+	Create      bool          `help:"Make the channel if it is not there; otherwise wait until a reader has."`
+	Retain      retentionFlag `placeholder:"BOUND" help:"What the stream keeps that --create makes: an age such as 24h or 7d, a size such as 10GiB, or both: 24h,10GiB. One that is there keeps what it does. Default: everything."`
+	SubEntries  int           `placeholder:"N" help:"Pack N records into one entry of a stream, at most 65,535: more throughput, but what is sent again after an incident is there twice."`
 	WaitReaders int           `placeholder:"N" help:"Wait until so many readers are there before writing."`
 	Timeout     time.Duration `default:"30s" placeholder:"DURATION" help:"How long to wait for the broker, the channel and the readers. Default 30s."`
 }
@@ -37,6 +39,8 @@ func (*writeCmd) Help() string {
 
 A container file (codec null, deflate, snappy or zstandard) is taken apart, and each record is sent as the Avro encoding that it has in the file, unchanged. If the file is damaged, all records before the damage are sent and confirmed, and the first that was not is named. A block that is cut off, or cannot be decompressed, counts as damaged from its first record on.
 
+Of what is sent again after an incident, a stream drops what it has already; a queue may get it twice.
+
 Ctrl-C stops reading, waits for what was sent, and says what became of it. Exit status 1 when not all of the input was confirmed.
 
 Examples:
@@ -44,7 +48,9 @@ Examples:
   demo write orders --broker amqp://localhost --create < words.txt
   demo write orders --input orders.ndjson --schema order.avsc --wait-readers 1
   demo write orders --input orders.avro
-  tail -f app.log | demo write logs --name tail`
+  tail -f app.log | demo write logs --name tail
+  demo write events --plane stream --create --retain 7d,10GiB --name shop < events.txt
+  demo write events --plane stream --sub-entries 100 --input events.txt`
 }
 
 // Validate implements kong's hook.
@@ -52,7 +58,15 @@ func (cmd *writeCmd) Validate() error {
 	if err := cmd.refuseEmbedded(); err != nil {
 		return err
 	}
+	err := cmd.check(givenFlag{"--retain", len(cmd.Retain) > 0}, givenFlag{"--sub-entries", cmd.SubEntries != 0})
+	if err := errors.Join(err, cmd.checkCompat(cmd.Compat), cmd.Retain.check()); err != nil {
+		return err
+	}
 	switch {
+	case len(cmd.Retain) > 0 && !cmd.Create:
+		return errors.New("--retain is for a stream that is made here: add --create, or leave it out")
+	case cmd.SubEntries < 0 || cmd.SubEntries > 65535:
+		return fmt.Errorf("--sub-entries %d: it must be from 1 to 65,535", cmd.SubEntries)
 	case cmd.Format == "text" && cmd.Schema != "":
 		return errors.New("--format text takes lines as they are, but --schema makes Avro of JSON: leave one of them out")
 	case cmd.WaitReaders < 0:
@@ -147,6 +161,9 @@ func loadSchema(file string) (*codec.AvroJSON, error) {
 
 func (cmd *writeCmd) options() []weir.Option {
 	opts := []weir.Option{weir.Window(8*callRecords, 16<<20)} // several calls under way
+	if cmd.onStream() {
+		opts = append(opts, weir.Stream(), cmd.Retain.option(), weir.SubEntries(cmd.SubEntries))
+	}
 	if cmd.Name != "" {
 		opts = append(opts, weir.Name(cmd.Name))
 	}
@@ -164,11 +181,15 @@ func openWriter[T any](ctx context.Context, cmd *writeCmd, rt *weir.Runtime, for
 	ctx, cancel := context.WithTimeout(ctx, cmd.Timeout)
 	defer cancel()
 	w, err := weir.OpenWriter(ctx, rt, cmd.Channel, format, cmd.options()...)
-	if errors.Is(err, broker.ErrNotFound) && !cmd.Create {
+	switch {
+	case errors.Is(err, broker.ErrNotFound) && !cmd.Create:
 		return nil, fmt.Errorf("%w (a reader makes the channel: start one, or make it here with --create)", err)
-	}
-	if err != nil || cmd.WaitReaders == 0 {
-		return w, err
+	case errors.Is(err, weir.ErrNameInUse):
+		return nil, fmt.Errorf("another writer of the channel %s has the name %s: wait until it has ended, or choose another --name", cmd.Channel, cmd.Name)
+	case err != nil:
+		return nil, cmd.wrongPlane(err)
+	case cmd.WaitReaders == 0:
+		return w, nil
 	}
 	if err := w.WaitForReaders(ctx, cmd.WaitReaders); err != nil {
 		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeWithin)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/d2e2d648/weir"
@@ -113,7 +114,7 @@ func (l *recordWriter[T]) bad(call inputCall, i int, err error) {
 func plain(err error) string {
 	var e *codec.Error
 	if !errors.As(err, &e) {
-		return err.Error()
+		return strings.TrimSuffix(err.Error(), " (see MaxRecord)")
 	}
 	text := e.Kind.Error()
 	if e.Reason != "" {
