@@ -60,20 +60,23 @@ func (p *pipeline) open(rt *weir.Runtime) error {
 	ctx, cancel := context.WithTimeout(p.soft, p.cmd.Timeout)
 	defer cancel()
 	for i := range p.cmd.Readers {
-		opts := append(p.options("reader", i), weir.Prefetch(p.cmd.Prefetch), weir.Poll(min(chunk, p.cmd.Prefetch)))
-		if p.cmd.FanOut {
+		opts := append(p.options("reader", i), weir.Prefetch(p.cmd.prefetch()), weir.Poll(p.cmd.poll()))
+		switch {
+		case p.cmd.onStream(): // what is in it already is of no run, or of another
+			opts = append(opts, weir.FromNext(), weir.Replay())
+		case p.cmd.FanOut:
 			opts = append(opts, weir.Group("readers", i, p.cmd.Readers))
 		}
 		r, err := weir.OpenReader(ctx, rt, p.cmd.Channel, weir.Raw(), opts...)
 		if err != nil {
-			return fmt.Errorf("reader %d: %w", i+1, err)
+			return fmt.Errorf("reader %d: %w", i+1, p.cmd.wrongPlane(err))
 		}
 		p.readers = append(p.readers, r)
 	}
 	for i := range p.cmd.Writers {
 		w, err := weir.OpenWriter(ctx, rt, p.cmd.Channel, weir.Raw(), p.options("writer", i)...)
 		if err != nil {
-			return fmt.Errorf("writer %d: %w", i+1, err)
+			return fmt.Errorf("writer %d: %w", i+1, p.cmd.wrongPlane(err))
 		}
 		p.writers = append(p.writers, w)
 	}
@@ -82,6 +85,9 @@ func (p *pipeline) open(rt *weir.Runtime) error {
 
 func (p *pipeline) options(side string, i int) []weir.Option {
 	opts := []weir.Option{weir.Name(side + "-" + strconv.Itoa(i+1)), weir.HealthInterval(p.cmd.HealthInterval)}
+	if p.cmd.onStream() { // which implies the others
+		return append(opts, weir.Stream())
+	}
 	if p.cmd.FanOut {
 		opts = append(opts, weir.FanOut())
 	}

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/d2e2d648/weir/messages"
-	"github.com/d2e2d648/weir/supervisor"
 )
 
 // report is what a run has shown.
@@ -16,13 +15,14 @@ type report struct {
 	Run     string  `json:"run"`
 	Broker  string  `json:"broker"`
 	Channel string  `json:"channel"`
+	Plane   string  `json:"plane"`
 	Seconds float64 `json:"seconds"`
 	Records fates   `json:"records"`
 	// Rate is first deliveries a second, from the first record to the last delivery.
 	Rate    float64       `json:"records_per_second"`
 	Latency latency       `json:"latency_ms"`
 	Actors  []actorReport `json:"actors"`
-	// DuplicatesAtMost is what the restarts that there were allow for: a producer's unconfirmed window, a consumer's prefetch, each time.
+	// DuplicatesAtMost is what the restarts that there were allow for: a producer's unconfirmed window (on a stream nothing), a consumer's prefetch, each time.
 	DuplicatesAtMost int `json:"duplicates_at_most"`
 	// Abandoned goroutines hung and were given up.
 	Abandoned int `json:"abandoned"`
@@ -55,7 +55,7 @@ func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 
 
 // report computes it, when all is closed.
 func (p *pipeline) report(dropped int) *report {
-	r := &report{Run: fmt.Sprintf("%016x", p.run), Broker: p.cmd.where(), Channel: p.cmd.Channel, Records: p.ledger.fates()}
+	r := &report{Run: fmt.Sprintf("%016x", p.run), Broker: p.cmd.where(), Channel: p.cmd.Channel, Plane: p.cmd.Plane, Records: p.ledger.fates()}
 	took := p.ledger.last - p.began.Sub(p.start)
 	r.Seconds = time.Since(p.began).Seconds()
 	if took > 0 {
@@ -66,7 +66,7 @@ func (p *pipeline) report(dropped int) *report {
 	tallies, abandoned := p.tree.counts()
 	r.Abandoned = abandoned
 	r.Actors = actorReports(tallies, p.injector.strikes())
-	r.DuplicatesAtMost = tallies[messages.DataProducer].failures*supervisor.DefaultWindow*len(r.Records.Readers) + tallies[messages.DataConsumer].failures*p.cmd.Prefetch
+	r.DuplicatesAtMost = tallies[messages.DataProducer].failures*p.cmd.mayRepeat()*len(r.Records.Readers) + tallies[messages.DataConsumer].failures*p.cmd.prefetch()
 	p.judge(r, dropped)
 	r.Notes = p.notes.list
 	r.OK = !p.notes.bad && r.Records.Lost == 0 && r.Records.Unexpected == 0 && r.Records.Corrupted == 0
@@ -80,13 +80,13 @@ func (p *pipeline) judge(r *report, dropped int) {
 	case failure != nil:
 		r.Failure = failure.Error()
 		r.Records.cutOff()
-		p.notes.add(true, "the channel failed; its exchange and queues stay at the broker")
+		p.notes.add(true, "the channel failed; its %s stay at the broker", p.cmd.holds())
 	case p.hard.Err() != nil:
 		r.Records.cutOff()
-		p.notes.add(true, "cut off by the second Ctrl-C; the channel's exchange and queues may be left at the broker")
+		p.notes.add(true, "cut off by the second Ctrl-C; the channel's %s may be left at the broker", p.cmd.holds())
 	}
 	if r.Records.Duplicated > r.DuplicatesAtMost {
-		p.notes.add(false, "more duplicates than the restarts of producers (%d each) and consumers (%d each) explain", supervisor.DefaultWindow, p.cmd.Prefetch)
+		p.notes.add(false, "more duplicates than the restarts of producers (%d each) and consumers (%d each) explain", p.cmd.mayRepeat(), p.cmd.prefetch())
 	}
 	if dropped > 0 {
 		p.notes.add(false, "%d events came too fast to be counted: there were more restarts than the table shows", dropped)
@@ -117,10 +117,17 @@ func actorReports(tallies map[messages.Child]tally, strikes map[messages.Child]m
 	return all
 }
 
+func (r *report) what() string {
+	if r.Plane == planeStream {
+		return planeStream
+	}
+	return "channel"
+}
+
 // text is the report for people.
 func (r *report) text() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "run %s, channel %s on %s: %.1f s\n\n", r.Run, r.Channel, r.Broker, r.Seconds)
+	fmt.Fprintf(&b, "run %s, %s %s on %s: %.1f s\n\n", r.Run, r.what(), r.Channel, r.Broker, r.Seconds)
 	f := &r.Records
 	fmt.Fprintf(&b, "  sent %s   confirmed %s   unknown %s", number(f.Sent), number(f.Confirmed), number(f.Unknown))
 	if f.Unknown > 0 {

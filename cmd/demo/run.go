@@ -12,6 +12,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/d2e2d648/weir"
+	"github.com/d2e2d648/weir/supervisor"
 )
 
 // runCmd is "demo run": both ends of a channel in one process, and an account of every record.
@@ -23,12 +24,12 @@ type runCmd struct {
 	Input    string  `type:"existingfile" placeholder:"FILE" help:"Send the lines of this file instead of generated records."`
 	Writers  int     `default:"1" placeholder:"N" help:"Writers. Default 1."`
 	Readers  int     `default:"1" placeholder:"N" help:"Readers, who share the records. Default 1."`
-	FanOut   bool    `help:"Give every record to each reader instead."`
-	Ordered  bool    `help:"Keep the order of first deliveries over crashes of a reader, too: one consumer at a time."`
-	Prefetch int     `default:"200" placeholder:"N" help:"Records that the broker hands a reader ahead. Default 200."`
+	FanOut   bool    `help:"Give every record to each reader instead. On a stream it is always so."`
+	Ordered  bool    `help:"Keep the order of first deliveries over crashes of a reader, too: one consumer at a time. On a stream it is always kept."`
+	Prefetch int     `placeholder:"N" help:"Records that the broker hands a reader ahead. Default 200, on a stream 2,000."`
 
 	Channel        string        `placeholder:"NAME" help:"The channel's name. Default a fresh one, so that runs do not meet."`
-	Keep           bool          `help:"Leave the channel's exchange and queues at the broker."`
+	Keep           bool          `help:"Leave the channel at the broker, with what is in it."`
 	HealthInterval time.Duration `default:"2s" placeholder:"DURATION" help:"Pause between health checks. Status and health actors have more to do, and so can crash more often, when it is short. Default 2s."`
 	Timeout        time.Duration `default:"30s" placeholder:"DURATION" help:"How long to wait for the broker and for the channel to open. Default 30s."`
 
@@ -49,28 +50,34 @@ The run ends when all is written and the readers have everything that was confir
 
 A hang is noticed by its supervisor after 4 to 8 s (recovery counts from then) and costs a goroutine, counted as abandoned. Without --ordered, a crash of a reader may bring records behind later ones.
 
+With --plane stream each reader gets everything that the run writes, in order whatever crashes; and a crash of a writer brings no duplicates, since the broker drops what it has already.
+
 Examples:
 
   demo run
   demo run --crash data-consumer=panic@200ms --crash data-producer=error@300ms
   demo run --crash health-ticker=hang@1s --crashes 1 --rate 1000
   demo run --readers 3 --fan-out --ordered --rate 0 --records 1000000
+  demo run --plane stream --readers 3 --crash data-producer=panic@500ms --crash data-consumer=error@700ms
   WEIR_PASSWORD=… demo run --broker amqp://me@localhost --input lines.txt --json`
 }
 
 // Validate implements kong's hook.
 func (cmd *runCmd) Validate() error {
+	if err := cmd.check(); err != nil {
+		return err
+	}
 	for _, f := range []struct {
 		flag         string
 		value, least int
-	}{{"records", cmd.Records, 0}, {"writers", cmd.Writers, 1}, {"readers", cmd.Readers, 1}, {"prefetch", cmd.Prefetch, 1}, {"crashes", cmd.Crashes, 0}} {
+	}{{"records", cmd.Records, 0}, {"writers", cmd.Writers, 1}, {"readers", cmd.Readers, 1}, {"prefetch", cmd.Prefetch, 0}, {"crashes", cmd.Crashes, 0}} {
 		if f.value < f.least {
 			return fmt.Errorf("--%s %d: it must be at least %d", f.flag, f.value, f.least)
 		}
 	}
 	switch {
-	case cmd.Size < identitySize || cmd.Size > maxBody:
-		return fmt.Errorf("--size %d: it must be from %d bytes, which say which record it is, to %d", cmd.Size, identitySize, maxBody)
+	case cmd.Size < identitySize || cmd.Size > cmd.maxBody():
+		return fmt.Errorf("--size %d: it must be from %d bytes, which say which record it is, to %d", cmd.Size, identitySize, cmd.maxBody())
 	case cmd.Prefetch > 65535:
 		return fmt.Errorf("--prefetch %d: brokers know at most 65535", cmd.Prefetch)
 	case cmd.Rate < 0:
@@ -84,7 +91,48 @@ func (cmd *runCmd) Validate() error {
 }
 
 // maxBody is the largest message of RabbitMQ 4.
-const maxBody = 16 << 20
+const maxBody = weir.DefaultMaxRecord
+
+func (cmd *runCmd) maxBody() int {
+	if cmd.onStream() {
+		return weir.DefaultStreamMaxRecord
+	}
+	return maxBody
+}
+
+// poll and prefetch are a reader's.
+func (cmd *runCmd) poll() int {
+	if cmd.onStream() {
+		return min(supervisor.DefaultStreamPoll, cmd.prefetch())
+	}
+	return min(chunk, cmd.prefetch())
+}
+
+func (cmd *runCmd) prefetch() int {
+	switch {
+	case cmd.Prefetch > 0:
+		return cmd.Prefetch
+	case cmd.onStream():
+		return 2 * supervisor.DefaultStreamPoll
+	}
+	return 2 * chunk
+}
+
+// mayRepeat is how many records a writer's restart can bring again: those that were unconfirmed, and on a stream none.
+func (cmd *runCmd) mayRepeat() int {
+	if cmd.onStream() {
+		return 0
+	}
+	return supervisor.DefaultWindow
+}
+
+// holds is what a channel has at the broker.
+func (cmd *runCmd) holds() string {
+	if cmd.onStream() {
+		return "streams"
+	}
+	return "exchange and queues"
+}
 
 // Run is the command.
 func (cmd *runCmd) Run(c *console, stop *stopper) error {
@@ -112,7 +160,7 @@ func (cmd *runCmd) Run(c *console, stop *stopper) error {
 
 // prepare makes everything that a run needs before it opens anything.
 func (cmd *runCmd) prepare(stop *stopper) (*pipeline, error) {
-	src, err := newSource(cmd.Input, cmd.Records)
+	src, err := newSource(cmd.Input, cmd.Records, cmd.maxBody())
 	if err != nil {
 		return nil, err
 	}
@@ -122,7 +170,7 @@ func (cmd *runCmd) prepare(stop *stopper) (*pipeline, error) {
 	}
 	p := &pipeline{cmd: cmd, run: newRunID(), start: time.Now(), source: src, hard: stop.hard, fresh: fresh}
 	p.soft, p.abort = context.WithCancel(stop.soft)
-	p.ledger = newLedger(p.run, cmd.Writers, cmd.Readers, cmd.FanOut)
+	p.ledger = newLedger(p.run, cmd.Writers, cmd.Readers, cmd.FanOut || cmd.onStream())
 	p.injector = newInjector(cmd.Crash, cmd.Crashes, p.ledger.deliveries)
 	p.source.more = p.injector.owed
 	p.tree = newTree(p.abort)

@@ -116,6 +116,9 @@ func (p *picture) head(now time.Time) []string {
 	run := p.meter.p
 	at, rate := p.meter.look(now)
 	title := fmt.Sprintf("%s on %s  %s", run.cmd.Channel, run.cmd.where(), p.meter.stage())
+	if run.cmd.onStream() {
+		title = "stream " + title
+	}
 	lines := []string{
 		p.look.strong.Render(title) + p.look.dim.Render(fmt.Sprintf("  %.1f s", run.since().Seconds())),
 		fmt.Sprintf("  sent %s   confirmed %s   delivered %s   under way %s   duplicated %s", number(at.Sent), number(at.Confirmed), number(at.Delivered), number(at.Missing), number(at.Duplicated)),

@@ -19,6 +19,7 @@ type source struct {
 
 	mu    sync.Mutex
 	left  int // records; −1: as many as the file has
+	most  int // bytes of a record
 	file  *os.File
 	lines *bufio.Reader
 	read  int // lines, since the file's beginning
@@ -26,8 +27,8 @@ type source struct {
 
 const defaultRecords = 200_000
 
-func newSource(input string, records int) (*source, error) {
-	s := &source{left: records, more: func() bool { return false }}
+func newSource(input string, records, most int) (*source, error) {
+	s := &source{left: records, most: most, more: func() bool { return false }}
 	if input == "" {
 		if records == 0 {
 			s.left = defaultRecords
@@ -98,8 +99,8 @@ func (s *source) next() ([]byte, error) {
 	}
 	s.read++
 	line = bytes.TrimSuffix(line, []byte("\n"))
-	if len(line) > maxBody-identitySize {
-		return nil, fmt.Errorf("line %d has %d bytes: a record has room for %d", s.read, len(line), maxBody-identitySize)
+	if room := s.most - identitySize; len(line) > room {
+		return nil, fmt.Errorf("line %d has %d bytes: a record has room for %d", s.read, len(line), room)
 	}
 	return line, nil
 }
