@@ -14,7 +14,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	for _, name := range []string{"WEIR_URL", envPassword} { // the developer's own are not for tests
+	for _, name := range []string{"WEIR_URL", envStreamURL, envPassword} { // the developer's own are not for tests
 		if err := os.Unsetenv(name); err != nil {
 			panic(err)
 		}
@@ -90,6 +90,26 @@ func TestWrongUsageIsStatus2AndSaysWhy(t *testing.T) {
 		{"run --crash data-consumer=panic", "ACTOR=KIND@EVERY"},
 		{"run --crash data-consumer=panic@0s", "duration above 0"},
 		{"run --log loud", "--log must be one of"},
+		{"run --plane tape", "--plane must be one of"},
+		{"run --plane stream --size 1048000", "to 1047552"},
+		{"run --stream-broker rabbitmq-stream://h", "--stream-broker is for streams: add --plane stream"},
+		{"run --plane stream --prefetch=-1", "--prefetch -1"},
+		{"sniff c --broker amqp://h --stream-broker rabbitmq-stream://h", "--stream-broker is for streams"},
+		{"read c --broker amqp://h --from 7", "--from is for streams: add --plane stream"},
+		{"read c --broker amqp://h --replay", "--replay is for streams"},
+		{"read c --broker amqp://h --retain 7d", "--retain is for streams"},
+		{"read c --broker amqp://h --plane stream --from yesterday", "how long ago, such as 10m"},
+		{"read c --broker amqp://h --plane stream --compat", "pypz knows queues only"},
+		{"read c --broker amqp://h --plane stream --stream-broker amqp://h", "neither rabbitmq-stream nor rabbitmq-stream+tls"},
+		{"read c --broker amqp://h/a --plane stream --stream-broker rabbitmq-stream://h/b", "all of a channel is in one"},
+		{"write c --broker amqp://h --retain 7d --create", "--retain is for streams"},
+		{"write c --broker amqp://h --sub-entries 10", "--sub-entries is for streams"},
+		{"write c --broker amqp://h --plane stream --compat", "pypz knows queues only"},
+		{"write c --broker amqp://h --plane stream --retain 7d", "add --create"},
+		{"write c --broker amqp://h --plane stream --create --retain 7d,8d", "one age and one size"},
+		{"write c --broker amqp://h --plane stream --create --retain 7", "neither an age"},
+		{"write c --broker amqp://h --plane stream --create --retain 1500ms", "whole seconds"},
+		{"write c --broker amqp://h --plane stream --sub-entries 65536", "65,535"},
 	} {
 		t.Run(c.args, func(t *testing.T) {
 			console, out, err := captured("")

@@ -36,8 +36,10 @@ The snapshot of --json is one object. Times are RFC 3339; what is not known is n
 
   channel, broker, at, listened_ms
   problems: texts; why a side could not be heard at the end
-  queues: name, exists, ready, consumers, error
+  queues: name, type (queue, stream), exists, ready, consumers, error
     CHANNEL, CHANNEL.dead, and CHANNEL-1 … where readers of a group have such
+    ready and consumers are null for a stream: it keeps what was read, and
+    brokers do not tell how many read it
   peers: name, unique_name, role (reader, writer)
     group, group_index, principal
     state (Opened, Started, Stopped, Closed, Error), state_since (peer's clock)
@@ -53,12 +55,16 @@ Examples:
 
   demo sniff orders --broker amqp://localhost
   demo sniff orders --for 1m --every 5s > changes.txt
+  demo sniff events --plane stream
   demo sniff orders --json | jq '.peers[] | select(.health != "healthy")'`
 }
 
 // Validate implements kong's hook.
 func (cmd *sniffCmd) Validate() error {
 	if err := cmd.refuseEmbedded(); err != nil {
+		return err
+	}
+	if err := cmd.check(); err != nil {
 		return err
 	}
 	switch {
@@ -76,7 +82,7 @@ func (cmd *sniffCmd) Validate() error {
 
 // Run is the command.
 func (cmd *sniffCmd) Run(c *console, stop *stopper) error {
-	rt, err := cmd.open(stop.soft, c, cmd.Timeout)
+	rt, err := cmd.openAMQP(stop.soft, c, cmd.Timeout)
 	if err != nil {
 		return err
 	}
@@ -86,7 +92,7 @@ func (cmd *sniffCmd) Run(c *console, stop *stopper) error {
 
 // sniff does the work, on any runtime.
 func (cmd *sniffCmd) sniff(c *console, stop *stopper, rt *weir.Runtime) error {
-	s, err := openSniffer(stop.soft, c, rt, cmd.Channel, cmd.Timeout)
+	s, err := openSniffer(stop.soft, c, rt, cmd.Channel, cmd.onStream(), cmd.Timeout)
 	if err != nil {
 		return err
 	}
@@ -119,7 +125,8 @@ type sniffer struct {
 }
 
 // openSniffer waits until the status streams are there, and says what it waits for. The silent endpoints outlive every failure but those that no retry mends: who looks on must see how an outage ends.
-func openSniffer(ctx context.Context, c *console, rt *weir.Runtime, channel string, timeout time.Duration) (*sniffer, error) {
+// What carries the records is nothing to them.
+func openSniffer(ctx context.Context, c *console, rt *weir.Runtime, channel string, stream bool, timeout time.Duration) (*sniffer, error) {
 	opening, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	events := rt.Subscribe()
@@ -145,7 +152,7 @@ func openSniffer(ctx context.Context, c *console, rt *weir.Runtime, channel stri
 	if err != nil {
 		return nil, err
 	}
-	s.queues = newQueueAsker(rt.Port().Lease(newName("sniff", id)), channel)
+	s.queues = newQueueAsker(rt.Port().Lease(newName("sniff", id)), channel, stream)
 	return s, nil
 }
 

@@ -22,6 +22,7 @@ type snapshotReport struct {
 
 type snapshotQueue struct {
 	Name      string  `json:"name"`
+	Type      string  `json:"type"`
 	Exists    *bool   `json:"exists"`
 	Ready     *int    `json:"ready"`
 	Consumers *int    `json:"consumers"`
@@ -68,7 +69,7 @@ func printSnapshot(out io.Writer, r *roster) error {
 }
 
 func (q *queueSeen) report() snapshotQueue {
-	s := snapshotQueue{Name: q.name}
+	s := snapshotQueue{Name: q.name, Type: q.kind()}
 	if q.err != nil {
 		text := q.err.Error()
 		s.Error = &text
@@ -76,7 +77,7 @@ func (q *queueSeen) report() snapshotQueue {
 	if q.known {
 		s.Exists = &q.exists
 	}
-	if q.known && q.exists {
+	if q.known && q.exists && !q.stream {
 		s.Ready, s.Consumers = &q.info.Ready, &q.info.Consumers
 	}
 	return s

@@ -12,7 +12,8 @@ import (
 // queueSeen is what the broker last said of a queue.
 type queueSeen struct {
 	name   string
-	main   bool // a data queue; else that of dead letters
+	main   bool // a data queue, or the stream; else that of dead letters
+	stream bool
 	known  bool // it was asked, and has answered
 	exists bool
 	info   broker.QueueInfo
@@ -44,10 +45,11 @@ type queueAnswer struct {
 	broker.Result
 }
 
-func newQueueAsker(lease broker.Lease, channel string) *queueAsker {
+func newQueueAsker(lease broker.Lease, channel string, stream bool) *queueAsker {
 	a := &queueAsker{lease: lease, channel: channel, answers: make(chan queueAnswer, askMost+1)} // there is room for an answer of each
 	a.add(actors.DataQueue(channel, 0), true)
 	a.add(channel+".dead", false)
+	a.all[0].stream = stream
 	return a
 }
 
@@ -57,7 +59,7 @@ func (a *queueAsker) add(name string, data bool) {
 
 // look asks for what is due, among them a queue for each replica up to the index, and gives what is known.
 func (a *queueAsker) look(now time.Time, replicas int) []queueSeen {
-	for n := len(a.all) - 1; n <= replicas && n < askMost; n++ {
+	for n := len(a.all) - 1; n <= replicas && n < askMost && !a.all[0].stream; n++ {
 		a.add(actors.DataQueue(a.channel, n), true)
 	}
 	for len(a.answers) > 0 {
@@ -109,4 +111,12 @@ func (a *queueAsker) take(answer queueAnswer, now time.Time) {
 	default:
 		q.err = answer.Err
 	}
+}
+
+// kind is what it is, in a word.
+func (q *queueSeen) kind() string {
+	if q.stream {
+		return planeStream
+	}
+	return planeQueue
 }

@@ -182,8 +182,10 @@ func (r *roster) queueTexts() (parts []string) {
 			parts = append(parts, fmt.Sprintf("%s cannot be asked: %s", printable(q.name), printable(firstLine(q.err))))
 		case !q.known:
 		case !q.exists && i == 0:
-			parts = append(parts, "no queue "+printable(q.name))
+			parts = append(parts, "no "+q.kind()+" "+printable(q.name))
 		case !q.exists:
+		case q.stream:
+			parts = append(parts, "stream "+printable(q.name))
 		case q.main:
 			parts = append(parts, fmt.Sprintf("queue %s: %s ready, %s", printable(q.name), number(q.info.Ready), count(q.info.Consumers, "consumer")))
 		case q.info.Ready > 0:
@@ -191,7 +193,7 @@ func (r *roster) queueTexts() (parts []string) {
 		}
 	}
 	if away {
-		parts = append(parts, "queues cannot be asked: the broker cannot be reached")
+		parts = append(parts, r.queues[0].kind()+"s cannot be asked: the broker cannot be reached")
 	}
 	return parts
 }

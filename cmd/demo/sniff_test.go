@@ -44,7 +44,7 @@ func embeddedRuntime(t *testing.T) *weir.Runtime {
 func watched(t *testing.T, rt *weir.Runtime, channel string) *sniffWatch {
 	t.Helper()
 	c, _, _ := captured("")
-	s, err := openSniffer(sniffContext(t), c, rt, channel, sniffLimit)
+	s, err := openSniffer(sniffContext(t), c, rt, channel, false, sniffLimit)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -597,7 +597,7 @@ func TestSniffSnapshotOfNobody(t *testing.T) {
 func TestSniffWaitsForTheStatusStreams(t *testing.T) {
 	rt := embeddedRuntime(t)
 	c, _, said := captured("")
-	_, err := openSniffer(sniffContext(t), c, rt, "orders", 200*time.Millisecond)
+	_, err := openSniffer(sniffContext(t), c, rt, "orders", false, 200*time.Millisecond)
 	if err == nil || !strings.Contains(err.Error(), "not yet") || !strings.Contains(err.Error(), "orders.reader.status") || !strings.Contains(err.Error(), "a reader makes the channel") {
 		t.Error(err)
 	}
