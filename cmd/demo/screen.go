@@ -119,12 +119,12 @@ func (p *picture) head(now time.Time) []string {
 	if run.cmd.onStream() {
 		title = "stream " + title
 	}
-	lines := []string{
-		p.look.strong.Render(title) + p.look.dim.Render(fmt.Sprintf("  %.1f s", run.since().Seconds())),
-		fmt.Sprintf("  sent %s   confirmed %s   delivered %s   under way %s   duplicated %s", number(at.Sent), number(at.Confirmed), number(at.Delivered), number(at.Missing), number(at.Duplicated)),
+	lines := []string{p.look.strong.Render(title) + p.look.dim.Render(fmt.Sprintf("  %.1f s", run.since().Seconds()))}
+	lines = append(lines, joined(p.width, "sent "+number(at.Sent), "confirmed "+number(at.Confirmed), "delivered "+number(at.Delivered), "under way "+number(at.Missing), "duplicated "+number(at.Duplicated))...)
+	lines = append(lines,
 		fmt.Sprintf("  %s records/s   latency p50 %s   p99 %s", number(rate), short(at.P50), short(at.P99)),
-		"  restarts " + p.meter.restarts(),
-	}
+		"  restarts "+p.meter.restarts(),
+	)
 	switch {
 	case p.pressed == 1:
 		lines = append(lines, p.look.wait.Render("  ending in order; Ctrl-C again ends at once"))

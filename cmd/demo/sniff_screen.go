@@ -202,11 +202,13 @@ func (p *sniffPicture) head() []string {
 // queueLines is how many lines the queues of a group may take.
 const queueLines = 3
 
-// join puts as many texts on a line as there is room for.
-func (p *sniffPicture) join(texts ...string) (lines []string) {
+func (p *sniffPicture) join(texts ...string) []string { return joined(p.width, texts...) }
+
+// joined puts as many texts on a line as there is room for.
+func joined(width int, texts ...string) (lines []string) {
 	for _, text := range texts {
 		last := len(lines) - 1
-		if last >= 0 && lipgloss.Width(lines[last]+"   "+text) <= p.width {
+		if last >= 0 && lipgloss.Width(lines[last]+"   "+text) <= width {
 			lines[last] += "   " + text
 		} else {
 			lines = append(lines, "  "+text)
