@@ -405,6 +405,7 @@ func TestAStreamThatIsMadeAnewAndHasGrownIsReadFromItsBeginning(t *testing.T) {
 			b.until("the reader is down", 10*time.Second, func() bool { return !reader.child(messages.DataConsumer).Ready })
 			if test.away {
 				gone()
+				b.until("it is gone", time.Second, func() bool { return b.stored() <= 0 }) // what comes before goes with it
 			}
 			writer.put(5, 20)
 			b.inject = nil
