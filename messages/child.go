@@ -2,7 +2,7 @@ package messages
 
 // Between a supervisor and every child, whatever it does:
 //
-//	supervisor → child   Ping       every 4 s, to see that it answers
+//	supervisor → child   Ping       when it has been silent for 2 s, to see that it answers
 //	child → supervisor   Pong       the answer
 //	child → supervisor   Ready      once: session open, consumer registered, confirms on, subscribed
 //	child → supervisor   NotYet     what it waits for is not there yet; it goes on trying

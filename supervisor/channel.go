@@ -46,6 +46,7 @@ type channel struct {
 	cycles                 cycles
 	check                  healthCheck
 	abandoned              int
+	watchdog               actors.Timer
 	opens                  []*messages.Open
 	awaits                 []*messages.AwaitPeers
 	stops                  []func(*messages.Opened) // what they wait for is being confirmed
@@ -159,9 +160,9 @@ func (c *channel) newTopology(in actors.Incarnation) actor.Actor {
 func (c *channel) receive(ctx actor.Context) {
 	switch m := ctx.Message().(type) {
 	case *messages.Pong:
-		c.onPong(m)
+		c.current(m.From)
 	case *watchdog:
-		c.onWatchdog(ctx, m)
+		c.onWatchdog(ctx)
 	case *messages.Ready:
 		c.onReady(ctx, m)
 	case *messages.NotYet:
@@ -248,9 +249,10 @@ func (c *channel) find(part messages.Child) *child {
 	return nil
 }
 
-// current gives the child that a message comes from, or nil when it is stale.
+// current gives the child that has sent a message, or nil when it is stale. It notes that the child handles messages: nothing else makes it say something.
 func (c *channel) current(f messages.From) *child {
 	if k := c.find(f.Child); k != nil && k.is(f) {
+		k.heard = true
 		return k
 	}
 	return nil
@@ -260,22 +262,28 @@ func (c *channel) onStarted(ctx actor.Context) {
 	c.past = append(c.past, messages.StateAt{State: c.state, At: c.now()})
 	c.emit(&messages.StateChanged{Head: c.head(), Is: c.state})
 	c.topology.start(ctx)
+	c.watch(ctx)
 }
 
-func (c *channel) onPong(m *messages.Pong) {
-	if k := c.current(m.From); k != nil {
-		k.pongs = m.N
+// watch has the supervisor look at its children.
+func (c *channel) watch(ctx actor.Context) {
+	c.watchdog = c.env.After(ctx.ActorSystem(), lookEvery, ctx.Self(), &watchdog{})
+}
+
+func (c *channel) onWatchdog(ctx actor.Context) {
+	if c.over() {
+		return
 	}
-}
-
-func (c *channel) onWatchdog(ctx actor.Context, m *watchdog) {
-	if k := c.current(m.From); k != nil && k.look(ctx) {
-		c.replace(ctx, k, &actors.Failure{Err: ErrHung})
+	c.watch(ctx)
+	for _, k := range c.all {
+		if k.look(ctx) {
+			c.replace(ctx, k, &actors.Failure{Err: ErrHung})
+		}
 	}
 }
 
 func (c *channel) onProven(m *proven) {
-	if k := c.current(m.From); k != nil {
+	if k := c.find(m.Child); k != nil && k.is(m.From) {
 		k.proved()
 	}
 }

@@ -13,8 +13,11 @@ import (
 )
 
 const (
-	// watchdogEvery is how often each child is asked whether it answers. One that has not answered by the next time is cut off and replaced.
-	watchdogEvery = 4 * time.Second
+	// lookEvery is how often the supervisor looks at its children. Whatever a child has said since the last look proves that it handles messages; one that was
+	// silent is asked, and cut off and replaced when it has said nothing for patience looks after that. So a child that hangs is cut off 4 to 8 s later, and one that
+	// has something to say is never asked.
+	lookEvery = 2 * time.Second
+	patience  = 2
 	// reapAfter is how long a stopped child has to end by itself.
 	reapAfter = 2 * time.Second
 )
@@ -37,8 +40,8 @@ type child struct {
 	began   time.Time
 	ready   bool
 	pings   uint64
-	pongs   uint64
-	watch   actors.Timer
+	heard   bool         // since the last look
+	looks   int          // since it was asked whether it answers; 0 while it is not asked
 	proof   actors.Timer // due when it has been ready for long enough
 	retry   actors.Timer // due when the next one may start
 	waiting bool         // for the topology actor, before the next one may start
@@ -47,13 +50,16 @@ type child struct {
 type (
 	// respawn ends a back-off.
 	respawn struct{ messages.From }
-	// watchdog is due when a child is to be asked again.
-	watchdog struct{ messages.From }
+	// watchdog is due when the supervisor is to look at its children.
+	watchdog struct{}
 	// proven is due when a child has been ready for long enough.
 	proven struct{ messages.From }
 	// reap gives a stopped child up whose mailbox never runs again.
 	reap struct{ pid *actor.PID }
 )
+
+// IgnoreDeadLetterLogging: the supervisor may have stopped before.
+func (*watchdog) IgnoreDeadLetterLogging() {}
 
 // IgnoreDeadLetterLogging: the supervisor may have stopped before.
 func (*reap) IgnoreDeadLetterLogging() {}
@@ -74,9 +80,8 @@ func (c *child) start(ctx actor.Context) {
 		c.lease.Abort()
 		panic(err) // the name is in use: two supervisors of one name
 	}
-	c.pid, c.ready, c.pings, c.pongs, c.waiting, c.retry = pid, false, 0, 0, false, nil
+	c.pid, c.ready, c.pings, c.heard, c.looks, c.waiting, c.retry = pid, false, 0, false, 0, false, nil
 	c.began = c.owner.now()
-	c.watch = c.after(ctx, watchdogEvery, &watchdog{c.from()})
 	c.owner.emit(&messages.ChildStarted{Head: c.owner.head(), From: c.from()})
 }
 
@@ -115,7 +120,6 @@ func (c *child) cutOff(ctx actor.Context) {
 		return
 	}
 	c.lease.Abort()
-	stop(&c.watch)
 	stop(&c.proof)
 	ctx.Stop(c.pid)
 	c.after(ctx, reapAfter, &reap{c.pid})
@@ -161,14 +165,20 @@ func (c *child) failed(ctx actor.Context, failure *actors.Failure) *ChannelError
 		Since: c.grace.opened, Used: used, Permanent: permanent && !ranOut, Cause: failure.Err}
 }
 
-// look asks the child whether it answers; it says whether the last question went unanswered.
+// look asks a child that has said nothing since the last look whether it answers; it says whether the child has been silent for too long.
 func (c *child) look(ctx actor.Context) (hung bool) {
-	if c.pings != c.pongs {
+	switch {
+	case c.pid == nil:
+	case c.heard:
+		c.heard, c.looks = false, 0
+	case c.looks == patience:
 		return true
+	default:
+		if c.looks++; c.looks == 1 {
+			c.pings++
+			ctx.Send(c.pid, &messages.Ping{Epoch: c.epoch, N: c.pings})
+		}
 	}
-	c.pings++
-	ctx.Send(c.pid, &messages.Ping{Epoch: c.epoch, N: c.pings})
-	c.watch = c.after(ctx, watchdogEvery, &watchdog{c.from()})
 	return false
 }
 

@@ -78,6 +78,7 @@ func (c *channel) onStopping(ctx actor.Context) {
 	c.endAll(ctx)
 	stop(&c.closing.deadline)
 	stop(&c.closing.look)
+	stop(&c.watchdog)
 	if !c.over() {
 		c.become(messages.ClosedNow)
 	}
