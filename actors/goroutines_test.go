@@ -1,9 +1,12 @@
 package actors
 
 import (
+	"math/rand/v2"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.uber.org/goleak"
@@ -118,4 +121,83 @@ func TestClosedWorkersLeaveNothing(t *testing.T) {
 	w.Schedule(func() { close(late) })
 	<-late
 	rested(t, w, 0)
+}
+
+// Timers of a second or two go off together with others: never early, at most a slot late, and none that was stopped.
+func TestTimersGoOffTogether(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newRealClock()
+		began := time.Now()
+		var mu sync.Mutex
+		instants, late, stopped := map[time.Duration]bool{}, time.Duration(0), 0
+		for range 2000 {
+			d := shortTimer + rand.N(2*time.Second)
+			wanted := rand.N(4) > 0
+			timer := c.After(d, func() {
+				mu.Lock()
+				defer mu.Unlock()
+				after := time.Since(began)
+				instants[after] = true
+				late = max(late, after-d)
+				if after < d || !wanted {
+					t.Errorf("went off after %s, set to %s, wanted: %v", after, d, wanted)
+				}
+			})
+			if !wanted {
+				if stopped++; !timer.Stop() || timer.Stop() {
+					t.Error("stopped not at the first time, or twice")
+				}
+			}
+		}
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		if late >= slotLength || len(instants) > int(2*time.Second/slotLength)+1 {
+			t.Errorf("up to %s late, at %d instants", late, len(instants))
+		}
+		if len(c.slots) > 0 || stopped == 0 {
+			t.Errorf("%d slots are left, %d timers were stopped", len(c.slots), stopped)
+		}
+	})
+}
+
+// A short timer goes off at its time.
+func TestShortTimersAreExact(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, began := newRealClock(), time.Now()
+		for _, d := range []time.Duration{0, time.Millisecond, 137 * time.Millisecond} {
+			var after time.Duration
+			c.After(d, func() { after = time.Since(began) })
+			time.Sleep(d + 1)
+			synctest.Wait()
+			if after != d {
+				t.Errorf("%s: after %s", d, after)
+			}
+			began = time.Now()
+		}
+	})
+}
+
+// Timers are set, stopped and go off on many goroutines: each goes off once, or was stopped.
+func TestTimersGoOffOrAreStopped(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newRealClock()
+		var all sync.WaitGroup
+		var wentOff, stopped atomic.Int64
+		for range 50 {
+			all.Go(func() {
+				for range 200 {
+					timer := c.After(shortTimer+rand.N(3*slotLength), func() { wentOff.Add(1) })
+					time.Sleep(shortTimer - slotLength + rand.N(5*slotLength))
+					if timer.Stop() {
+						stopped.Add(1)
+					}
+				}
+			})
+		}
+		all.Wait()
+		time.Sleep(time.Second)
+		if w, s := wentOff.Load(), stopped.Load(); w+s != 10_000 || w == 0 || s == 0 {
+			t.Errorf("%d went off, %d were stopped", w, s)
+		}
+	})
 }
