@@ -64,7 +64,7 @@ func (p Payload) Freeze(dropped func(key string, err error)) Payload {
 	return out
 }
 
-// wireStatus has the seven keys of the wire and their order.
+// wireStatus is a status of any shape.
 type wireStatus struct {
 	Channel    string          `json:"channel_name"`
 	Context    string          `json:"channel_context_name"`
@@ -77,38 +77,40 @@ type wireStatus struct {
 
 // EncodeStatus gives the body of a status message: one JSON object with exactly the seven keys that pypz peers accept.
 func EncodeStatus(s *Status) ([]byte, error) {
-	w := wireStatus{Channel: s.Channel, Context: s.Context, GroupIndex: s.GroupIndex, Kind: s.Kind, Payload: json.RawMessage("null"),
-		Timestamp: strconv.AppendInt(nil, s.Timestamp, 10)}
+	b := make([]byte, 0, 192+len(s.Channel)+len(s.Context)+len(s.Group)+56*len(s.Payload))
+	b = appendText(append(b, `{"channel_name":`...), s.Channel)
+	b = appendText(append(b, `,"channel_context_name":`...), s.Context)
+	b = append(b, `,"channel_group_name":`...)
 	if s.Group != "" {
-		w.Group = &s.Group
+		b = appendText(b, s.Group)
+	} else {
+		b = append(b, "null"...)
 	}
-	if s.Payload != nil {
-		payload, err := encodePayload(s.Payload)
-		if err != nil {
-			return nil, err
-		}
-		w.Payload = payload
+	b = strconv.AppendInt(append(b, `,"channel_group_index":`...), int64(s.GroupIndex), 10)
+	b = appendText(append(b, `,"status":`...), string(s.Kind))
+	b, err := appendPayload(append(b, `,"payload":`...), s.Payload)
+	if err != nil {
+		return nil, err
 	}
-	return encodeJSON(w)
+	b = strconv.AppendInt(append(b, `,"timestamp":`...), s.Timestamp, 10)
+	return append(b, '}'), nil
 }
 
-func encodePayload(p Payload) ([]byte, error) {
-	out := []byte{'{'}
+func appendPayload(b []byte, p Payload) (_ []byte, err error) {
+	if p == nil {
+		return append(b, "null"...), nil
+	}
+	b = append(b, '{')
 	for i, e := range p {
 		if i > 0 {
-			out = append(out, ',')
+			b = append(b, ',')
 		}
-		key, err := encodeJSON(e.Key)
-		if err != nil {
-			return nil, err
-		}
-		value, err := encodeJSON(e.Value)
-		if err != nil {
+		b = append(appendText(b, e.Key), ':')
+		if b, err = appendValue(b, e.Value); err != nil {
 			return nil, fmt.Errorf("payload entry %q: %w", e.Key, err)
 		}
-		out = append(append(append(out, key...), ':'), value...)
 	}
-	return append(out, '}'), nil
+	return append(b, '}'), nil
 }
 
 // encodeJSON is json.Marshal without its escapes for HTML.
@@ -134,6 +136,14 @@ func DecodeStatus(body []byte, now time.Time) (Status, error) {
 	if !utf8.Valid(body) {
 		return Status{}, fmt.Errorf("%w: not UTF-8", ErrBadStatus)
 	}
+	if s, ok := quickStatus(string(body)); ok {
+		return s, nil
+	}
+	return slowStatus(body, now)
+}
+
+// slowStatus reads whatever is a status.
+func slowStatus(body []byte, now time.Time) (Status, error) {
 	var w wireStatus
 	if err := json.Unmarshal(body, &w); err != nil {
 		return Status{}, fmt.Errorf("%w: %w", ErrBadStatus, err)
