@@ -6,17 +6,13 @@ import (
 	"strconv"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
 	"github.com/d2e2d648/weir/broker"
 )
 
-// ackDelay is how long an acknowledgement may wait for others. A tenth of the prefetch does not wait for more.
-const ackDelay = 5 * time.Millisecond
-
-// consumer is one consuming session. The session's lock guards account, kept, stream, armed, late and inspection; the rest is the reader's, see deliver.go.
+// consumer is one consuming session. The session's lock guards account, kept, stream, waits and inspection; the rest is the reader's, see deliver.go.
 // handing keeps deliveries in their order: the reader and the flusher hold it while they tell some, which no method of the port does.
 type consumer struct {
 	session
@@ -28,8 +24,7 @@ type consumer struct {
 	kept    []broker.Event // deliveries beyond the prefetch, see hand
 	stream  bool           // what it consumes is one
 	thin    uint64         // so many acknowledgements do not wait
-	late    *time.Timer
-	armed   bool
+	waits   bool           // with acknowledgements for others, see later
 	inspection
 
 	refused atomic.Bool // basic.consume was answered by 403
@@ -156,42 +151,32 @@ func (c *consumer) settle(tag uint64, note func()) {
 	}
 	note()
 	now := c.account.urgent() || c.account.due() >= c.thin || len(c.kept) > 0
-	if !now && !c.armed && c.account.due() > 0 {
-		c.arm()
-	}
+	wait := !now && !c.waits && c.account.due() > 0
+	c.waits = c.waits || wait
+	stream := c.stream
 	c.mu.Unlock()
-	if now {
-		c.link.wire.say(c)
+	switch w := c.link.wire; {
+	case now:
+		w.say(c)
+	case wait && stream:
+		w.streamAcks.add(c)
+	case wait:
+		w.acks.add(c)
 	}
 }
 
-// arm has the acknowledgements told a little later. The lock is held.
-func (c *consumer) arm() {
-	c.armed = true
-	if c.late == nil {
-		c.late = time.AfterFunc(ackDelay, c.tellLate)
-		return
-	}
-	c.late.Reset(ackDelay)
-}
-
-func (c *consumer) tellLate() {
+// late ends the waiting, and says whether there still is something to acknowledge.
+func (c *consumer) late() bool {
 	c.mu.Lock()
-	c.armed = false
-	say := c.state == open && c.account.due() > 0
-	c.mu.Unlock()
-	if say {
-		c.link.wire.say(c)
-	}
+	defer c.mu.Unlock()
+	c.waits = false
+	return c.state == open && c.account.due() > 0
 }
 
 func (c *consumer) idle() bool { return !c.account.urgent() && c.account.due() == 0 }
 
 func (c *consumer) drop() {
 	c.kept = nil
-	if c.late != nil {
-		c.late.Stop()
-	}
 	if c.watch != nil {
 		c.watch.Stop()
 	}

@@ -57,6 +57,8 @@ type wire struct {
 
 	sessions [maxChannels + 1]atomic.Pointer[attached]
 
+	acks, streamAcks later
+
 	mu         sync.Mutex
 	wake       sync.Cond
 	control    []byte
@@ -85,6 +87,7 @@ type attached struct{ endpoint }
 func newWire(nc net.Conn, raw io.Closer, hold *atomic.Bool) *wire {
 	w := &wire{nc: nc, raw: raw, hold: hold, done: make(chan struct{})}
 	w.wake.L = &w.mu
+	w.acks, w.streamAcks = later{wire: w, delay: ackDelay}, later{wire: w, delay: streamAckDelay}
 	w.reading.init()
 	go w.flush()
 	return w
