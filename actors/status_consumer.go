@@ -173,8 +173,9 @@ func (c *StatusConsumer) listening(ctx actor.Context) {
 
 func (c *StatusConsumer) readHistory(ctx actor.Context) {
 	root, self := ctx.ActorSystem().Root, ctx.Self()
-	c.history = c.Lease.OpenConsumer(c.session(broker.StreamOffset{From: broker.FromFirst}),
-		func(e broker.Event) { root.Send(self, &historyEvent{e}) })
+	session := c.session(broker.StreamOffset{From: broker.FromFirst})
+	session.Background = true // where many channels open at once, this waits until they are open
+	c.history = c.Lease.OpenConsumer(session, func(e broker.Event) { root.Send(self, &historyEvent{e}) })
 }
 
 func (c *StatusConsumer) start(ctx actor.Context) {

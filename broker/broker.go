@@ -126,6 +126,8 @@ type ConsumerConfig struct {
 	Name string
 	// IgnoreStored begins where Stream says, whatever offset is stored under Name. It goes on storing all the same.
 	IgnoreStored bool
+	// Background says that the session is in no hurry and short: a port may let it wait while others are opened, and open only a few such at a time.
+	Background bool
 	// Properties asks for Record.Properties of deliveries. Left out, they are nil: decoding them costs an allocation a record.
 	Properties bool
 }

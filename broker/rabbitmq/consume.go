@@ -36,6 +36,7 @@ type consumer struct {
 func newConsumer(config broker.ConsumerConfig, owner string) *consumer {
 	c := &consumer{config: config, account: newSettlement(), thin: uint64(max(1, config.Prefetch/10))}
 	c.stream = config.Stream != nil
+	c.behind = config.Background
 	c.patience = requestTime
 	c.what = "consume queue " + strconv.Quote(config.Queue)
 	c.tag = owner[:min(len(owner), 200)]

@@ -35,6 +35,7 @@ type keeper struct {
 	mu       sync.Mutex
 	shut     bool
 	waiting  []waiter
+	rear     rear
 	links    []*link
 	openings int
 	last     error // why the last attempt or connection ended
@@ -57,8 +58,14 @@ func newKeeper(ctx context.Context, tasks *sync.WaitGroup, config *Config, purpo
 func (k *keeper) add(e endpoint) {
 	k.mu.Lock()
 	shut := k.shut
-	if !shut {
+	switch {
+	case shut:
+	case e.base().behind:
+		k.rear.waiting = append(k.rear.waiting, waiter{e, time.Now().Add(rearMost)})
+	default:
 		k.waiting = append(k.waiting, waiter{e, time.Now().Add(waitLimit)})
+	}
+	if !shut {
 		k.start.Do(func() { k.tasks.Go(k.run) })
 	}
 	k.mu.Unlock()
@@ -133,6 +140,7 @@ func (k *keeper) attempted(d dialed) {
 func (k *keeper) serve(now time.Time) (pause time.Duration, dial bool) {
 	k.mu.Lock()
 	k.waiting = slices.DeleteFunc(k.waiting, func(w waiter) bool { return !w.base().isWaiting() })
+	k.admit(now)
 	full := k.place()
 	late := k.late(now)
 	cause := orElse(k.last, errNoTurn)
@@ -165,6 +173,9 @@ func (k *keeper) place() (full bool) {
 		n++
 		if e.base().begin(l) {
 			k.openings++
+			if !e.base().behind {
+				k.rear.others++
+			}
 			l.channels++
 			k.tasks.Go(func() { k.open(e) })
 		}
@@ -187,6 +198,10 @@ func (k *keeper) leavePlace(s *session) {
 	}
 	k.mu.Lock()
 	k.openings--
+	if !s.behind {
+		k.rear.others--
+		k.rear.busy = time.Now()
+	}
 	k.mu.Unlock()
 	k.poke()
 }
@@ -220,6 +235,9 @@ func (k *keeper) pause(now time.Time, needed bool) (pause time.Duration, dial bo
 	if len(k.waiting) > 0 {
 		sooner(k.waiting[0].until)
 	}
+	if len(k.rear.waiting) > 0 {
+		sooner(k.rear.next())
+	}
 	if needed && now.Before(k.next) {
 		sooner(k.next)
 		needed = false
@@ -244,8 +262,9 @@ func (k *keeper) shutIdle() {
 // end follows the end of the port, of which Close has told before.
 func (k *keeper) end(attempt <-chan dialed) {
 	k.mu.Lock()
-	all, links := k.waiting, k.links
+	all, links := slices.Concat(k.waiting, k.rear.waiting), k.links
 	k.waiting, k.links = nil, nil
+	k.rear.waiting = nil
 	k.mu.Unlock()
 	closed := fmt.Errorf("%w: the port", broker.ErrClosed)
 	tellAll(all, closed)

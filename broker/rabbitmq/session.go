@@ -35,6 +35,7 @@ type session struct {
 
 	queued  atomic.Bool // in line for the flusher
 	touched bool        // the reader's: a frame came in this read
+	behind  bool        // it is opened behind others, see behind.go
 
 	// Set by begin and by the opening, before the session is attached to its link.
 	link    *link
