@@ -9,7 +9,8 @@ import (
 )
 
 // HealthTicker says when a health check is due. The first is due at once; each later one an interval after the last was due, so that the time that the
-// work takes is taken off the pause. The first pause is drawn from the interval: many channels that open together do not tick in step.
+// work takes is taken off the pause. The first pause is drawn from half an interval to one and a half: many channels that open together are spread over the whole interval, and stay so, whatever happens to the
+// broker, of which the ticker knows nothing.
 //
 // From its supervisor it receives Ping. It sends Ready, Tick, Pong. It has nothing open at the broker.
 type HealthTicker struct {
@@ -53,7 +54,7 @@ func (t *HealthTicker) tick(ctx actor.Context) {
 func (t *HealthTicker) start(ctx actor.Context) {
 	t.ready(ctx)
 	ctx.Send(t.Parent, &messages.Tick{From: t.From})
-	pause := t.interval/2 + t.Env.Jitter(t.interval/2)
+	pause := t.interval/2 + t.Env.Jitter(t.interval)
 	t.due = t.Env.Clock.Now().Add(pause)
 	t.timer = t.after(ctx, pause, &healthDue{})
 }
