@@ -17,7 +17,7 @@ const (
 	maxRequests  = 32               // carried out at a time
 	requestTime  = 30 * time.Second // then a request is given up; its owner's own deadline is sooner
 	abandonTime  = 90 * time.Second // then the connection is cut, too: see partingTime
-	keepTopology = 5 * time.Second  // how long the connection waits for further requests
+	keepTopology = time.Second      // how long the connection waits for further requests
 	maxSpare     = maxRequests
 )
 
