@@ -19,10 +19,10 @@ type Broker struct {
 	queues    map[string]*queue
 
 	// In order of their making, so that a fault can pick one by index.
-	leases     []*lease
-	links      []*link // every session and every lease's way for requests
-	publishers []*publisher
-	consumers  []*consumer
+	leases     roster[*lease]
+	links      roster[*link] // every session and every lease's way for requests
+	publishers roster[*publisher]
+	consumers  roster[*consumer]
 
 	faults       faults
 	counts       counters
@@ -41,6 +41,10 @@ func New(loop Loop, latency Latency) *Broker {
 	return &Broker{
 		loop: loop, way: latency, epoch: time.Unix(0, 0), heartbeat: 10 * time.Second,
 		exchanges: map[string]*exchange{}, queues: map[string]*queue{},
+		leases:     roster[*lease]{seat: func(l *lease) *int { return &l.place }},
+		links:      roster[*link]{seat: func(l *link) *int { return &l.place }},
+		publishers: roster[*publisher]{seat: func(p *publisher) *int { return &p.publishing }},
+		consumers:  roster[*consumer]{seat: func(c *consumer) *int { return &c.consuming }},
 	}
 }
 
@@ -62,7 +66,7 @@ func (b *Broker) refusing() bool { return b.loop.Now() < b.faults.refuseUntil }
 // shutDown ends everything at once, whatever the latency.
 func (b *Broker) shutDown() {
 	b.way, b.faults, b.stopped = Fixed(0), faults{}, true
-	for _, l := range slices.Clone(b.links) {
+	for _, l := range slices.Clone(b.links.list()) {
 		l.cut(broker.ErrClosed)
 		for range l.down.n {
 			b.loop.At(0, l.onDown) // what was to come later comes now; what is left of its own calls finds nothing

@@ -38,8 +38,8 @@ func TestChaosLosesNothing(t *testing.T) {
 				t.Errorf("seed %d: %s was delivered and never published", seed, body)
 			}
 		}
-		if n := w.Counts(); n.Publishers+n.Consumers+n.Leases != 0 || len(w.links) != 0 || n.Dropped > 0 {
-			t.Errorf("seed %d: in the end there are %+v, %d links", seed, n, len(w.links))
+		if n := w.Counts(); n.Publishers+n.Consumers+n.Leases != 0 || w.links.len() != 0 || n.Dropped > 0 {
+			t.Errorf("seed %d: in the end there are %+v, %d links", seed, n, w.links.len())
 		}
 	}
 }

@@ -12,6 +12,8 @@ type consumer struct {
 	session
 	config broker.ConsumerConfig
 
+	consuming int // its place in the broker's list
+
 	told uint64 // the client's: the last tag it was told
 
 	// The broker's.
@@ -125,7 +127,7 @@ func (c *consumer) register() {
 	if q.log != nil {
 		c.offset = q.log.begin(c)
 	}
-	c.b.consumers = append(c.b.consumers, c)
+	c.b.consumers.add(c)
 	q.consumers = append(q.consumers, c)
 	c.say(&broker.Opened{Next: c.offset})
 	q.wake()
@@ -135,7 +137,7 @@ func (c *consumer) forgotten() {
 	if c.queue == nil {
 		return
 	}
-	c.b.consumers = without(c.b.consumers, c)
+	c.b.consumers.remove(c)
 	c.queue.consumers = without(c.queue.consumers, c)
 	c.queue.giveAllBack(&c.unsettled)
 	if c.queue.options.AutoDelete && len(c.queue.consumers) == 0 {

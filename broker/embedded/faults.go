@@ -30,10 +30,10 @@ func (b *Broker) CutOwner(prefix string) {
 }
 
 // CutPublisher cuts the i-th open publisher, in order of opening and modulo their number. It says whether there was one.
-func (b *Broker) CutPublisher(i int) bool { return cutOne(pick(b.publishers, i)) }
+func (b *Broker) CutPublisher(i int) bool { return cutOne(pick(b.publishers.list(), i)) }
 
 // CutConsumer is CutPublisher for consumers.
-func (b *Broker) CutConsumer(i int) bool { return cutOne(pick(b.consumers, i)) }
+func (b *Broker) CutConsumer(i int) bool { return cutOne(pick(b.consumers.list(), i)) }
 
 func cutOne[S interface{ wire() *link }](s S, ok bool) bool {
 	if ok {
@@ -55,7 +55,7 @@ func pick[S any](all []S, i int) (s S, ok bool) {
 // KillOwner is the death of the process that holds the leases whose owner begins with the prefix: nothing is told any more, not even what
 // was on its way. The broker learns of it behind what had been sent.
 func (b *Broker) KillOwner(prefix string) {
-	for _, l := range slices.Clone(b.leases) {
+	for _, l := range slices.Clone(b.leases.list()) {
 		if !l.owned(prefix) {
 			continue
 		}
@@ -81,7 +81,7 @@ func (b *Broker) Block(on bool) {
 		return
 	}
 	b.faults.blocked = on
-	for _, p := range slices.Clone(b.publishers) {
+	for _, p := range slices.Clone(b.publishers.list()) {
 		p.say(&broker.Blocked{On: on})
 		if !on {
 			p.release()
@@ -108,14 +108,14 @@ func (b *Broker) DuplicateDeliveries(n int) { b.faults.duplicateDeliveries = n }
 // frozen for a heartbeat (SetHeartbeat) ends with ErrUnavailable, and what the freeze held of it is lost. Thaw lets the others go on.
 func (b *Broker) Freeze() {
 	b.faults.frozen = true
-	for _, l := range b.links {
+	for _, l := range b.links.list() {
 		l.freeze()
 	}
 }
 
 // FreezePublisher freezes the i-th open publisher as CutPublisher picks it: a black hole on its way. The broker does not notice.
 func (b *Broker) FreezePublisher(i int) bool {
-	p, ok := pick(b.publishers, i)
+	p, ok := pick(b.publishers.list(), i)
 	if ok {
 		p.freeze()
 	}
@@ -124,7 +124,7 @@ func (b *Broker) FreezePublisher(i int) bool {
 
 // FreezeConsumer is FreezePublisher for consumers.
 func (b *Broker) FreezeConsumer(i int) bool {
-	c, ok := pick(b.consumers, i)
+	c, ok := pick(b.consumers.list(), i)
 	if ok {
 		c.freeze()
 	}
@@ -134,7 +134,7 @@ func (b *Broker) FreezeConsumer(i int) bool {
 // Thaw ends every freeze. What was held goes on, in order.
 func (b *Broker) Thaw() {
 	b.faults.frozen = false
-	for _, l := range b.links {
+	for _, l := range b.links.list() {
 		l.thaw()
 	}
 }

@@ -132,8 +132,8 @@ func TestHangOpens(t *testing.T) {
 	w.CutOwner("c")
 	w.settle()
 	c.told(lost)
-	if len(w.links) != 3 { // p, d, and the requests
-		t.Errorf("%d links", len(w.links))
+	if w.links.len() != 3 { // p, d, and the requests
+		t.Errorf("%d links", w.links.len())
 	}
 }
 

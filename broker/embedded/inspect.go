@@ -22,7 +22,7 @@ type counters struct{ accepted, deadLettered, dropped uint64 }
 // Counts gives the present counts. On the loop only.
 func (b *Broker) Counts() Counts {
 	return Counts{
-		Publishers: len(b.publishers), Consumers: len(b.consumers), Leases: len(b.leases),
+		Publishers: b.publishers.len(), Consumers: b.consumers.len(), Leases: b.leases.len(),
 		Accepted: b.counts.accepted, DeadLettered: b.counts.deadLettered, Dropped: b.counts.dropped,
 	}
 }

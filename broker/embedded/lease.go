@@ -14,6 +14,7 @@ type lease struct {
 	owner string
 
 	aborted, listed bool
+	place           int // in the broker's list
 	links           []*link
 	requests        *requests // the present way for them; made when there is a request
 }
@@ -27,7 +28,7 @@ func (l *lease) use() bool {
 	}
 	if !l.listed {
 		l.listed = true
-		l.b.leases = append(l.b.leases, l)
+		l.b.leases.add(l)
 	}
 	return true
 }
@@ -70,7 +71,7 @@ func (l *lease) abort() {
 	}
 	if l.listed {
 		l.listed = false
-		l.b.leases = without(l.b.leases, l)
+		l.b.leases.remove(l)
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 type link struct {
 	b       *Broker
 	lease   *lease
+	place   int // in the broker's list
 	station station
 
 	up             fifo[packet]
@@ -71,7 +72,7 @@ type arrival struct {
 func (l *link) connect(s station) {
 	l.station = s
 	l.onUp, l.onDown = l.arriveUp, l.arriveDown
-	l.b.links = append(l.b.links, l)
+	l.b.links.add(l)
 	l.lease.links = append(l.lease.links, l)
 	if l.b.faults.frozen {
 		l.freeze()
@@ -174,7 +175,7 @@ func (l *link) forget() {
 	}
 	l.gone = true
 	l.up.clear()
-	l.b.links = without(l.b.links, l)
+	l.b.links.remove(l)
 	l.lease.links = without(l.lease.links, l)
 	l.station.forgotten()
 }
@@ -210,5 +211,5 @@ func (l *link) thaw() {
 
 // linksOf are the links whose owner begins with the prefix: a copy, for what is done to them changes the broker's own.
 func (b *Broker) linksOf(prefix string) []*link {
-	return slices.DeleteFunc(slices.Clone(b.links), func(l *link) bool { return !l.lease.owned(prefix) })
+	return slices.DeleteFunc(slices.Clone(b.links.list()), func(l *link) bool { return !l.lease.owned(prefix) })
 }

@@ -13,6 +13,8 @@ type publisher struct {
 	session
 	config broker.PublisherConfig
 
+	publishing int // its place in the broker's list
+
 	unconfirmed int // the client's: published and not yet told of
 
 	from *origin      // the broker's: what its records have in common
@@ -97,7 +99,7 @@ func (p *publisher) register() {
 	if c := &p.config; c.AppID != "" || c.ContentEncoding != "" {
 		p.from = &origin{c.AppID, c.ContentEncoding}
 	}
-	p.b.publishers = append(p.b.publishers, p)
+	p.b.publishers.add(p)
 	p.say(&broker.Opened{LastSequence: p.log.last(p.config.Name)})
 	if p.b.faults.blocked {
 		p.say(&broker.Blocked{On: true})
@@ -105,7 +107,7 @@ func (p *publisher) register() {
 }
 
 func (p *publisher) forgotten() {
-	p.b.publishers = without(p.b.publishers, p)
+	p.b.publishers.remove(p)
 	p.held.clear()
 }
 

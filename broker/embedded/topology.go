@@ -118,7 +118,7 @@ func (b *Broker) remove(q *queue) {
 	for _, c := range slices.Clone(q.consumers) {
 		c.end(c.error(deleted))
 	}
-	for _, p := range slices.Clone(b.publishers) {
+	for _, p := range slices.Clone(b.publishers.list()) {
 		if p.log != nil && p.log == q.log {
 			p.end(p.error(deleted))
 		}
