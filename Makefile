@@ -2,6 +2,7 @@
 # make test    all tests, with the race detector, on RabbitMQ 3.10 and 4.0: sets up what it needs
 # make lint    formatting, vet, the linters, the rules of the rooms
 # make simulate [SEEDS=20000]   the deterministic simulation
+# make chaos [SCHEDULES=20] [SEED=7]   randomised schedules of faults on private RabbitMQ nodes: 10 minutes; REPORT=docs/reliability.md puts the table there
 # make bench [ARGS=-quick]   weir beside the raw clients and watermill, on a RabbitMQ node of its own, into docs/performance.md: 25 minutes on two idle cores
 # make bench-growth   how costs grow with records, writers, readers, channels and peers, into docs/growth.md
 # make bench-go       Go benchmarks of the hot paths
@@ -9,12 +10,14 @@
 
 GO    ?= go
 SEEDS ?= 20000
+SCHEDULES ?= 20
+SEED  ?= 0
 OLD   ?= main
 BENCH ?= .
 COUNT ?= 8
 BIN   := bin
 
-.PHONY: demo test lint simulate bench bench-growth bench-go benchstat prepare
+.PHONY: demo test lint simulate chaos bench bench-growth bench-go benchstat prepare
 
 demo:
 	$(GO) run ./cmd/demo run --crash data-consumer=panic@1500ms --crash data-producer=error@2s --crash status-consumer=goexit@3s
@@ -42,6 +45,12 @@ $(BIN)/golangci-lint: .ci/go.mod
 
 simulate:
 	$(GO) run ./test/sim/cmd/simulate -seeds $(SEEDS)
+
+# What violated a promise leaves its logs in bin/chaos-logs.
+chaos: prepare
+	mkdir -p $(BIN)
+	$(GO) build -o $(BIN)/chaos ./test/chaos/cmd/chaos
+	$(BIN)/chaos -schedules $(SCHEDULES) -seed $(SEED) -logs $(BIN)/chaos-logs $(if $(REPORT),-report $(REPORT))
 
 # The samples are kept: go run -C test/bench . -load ../../bin/bench.json -report ../../docs/performance.md makes the page again.
 bench: prepare

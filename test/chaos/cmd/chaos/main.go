@@ -1,0 +1,176 @@
+// Chaos runs weir on private RabbitMQ nodes under randomised schedules of faults, and prints a table of what they did and what was wrong. A schedule is its seed: one that violated a promise is named with the
+// command that runs it again.
+//
+//	chaos [-schedules N] [-seed N] [-version V] [-report FILE] [-logs DIR] [-plan]
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/d2e2d648/weir/test/chaos"
+	"github.com/d2e2d648/weir/test/rabbit"
+)
+
+type flags struct {
+	schedules      int
+	seed           uint64
+	version        string
+	report, logs   string
+	plan, parallel bool
+}
+
+func main() { os.Exit(run()) }
+
+func run() int {
+	var f flags
+	flag.IntVar(&f.schedules, "schedules", 20, "how many schedules, on each version")
+	flag.Uint64Var(&f.seed, "seed", 0, "the first seed; the others follow it; 0: a random one")
+	flag.StringVar(&f.version, "version", "", "run on this version of RabbitMQ alone")
+	flag.StringVar(&f.report, "report", "", "write the table into this file, between its markers")
+	flag.StringVar(&f.logs, "logs", "", "keep the channels' and the node's logs of schedules that violate a promise in this folder")
+	flag.BoolVar(&f.plan, "plan", false, "only print the plans")
+	flag.BoolVar(&f.parallel, "parallel", true, "run the versions side by side")
+	flag.Parse()
+	if f.seed == 0 {
+		f.seed = 1 + rand.Uint64N(1_000_000)
+	}
+	if f.plan {
+		for i := range f.schedules {
+			fmt.Println(chaos.Draw(f.seed + uint64(i)))
+		}
+		return 0
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	return f.run(ctx)
+}
+
+func (f *flags) run(ctx context.Context) int {
+	began := time.Now()
+	versions := rabbit.Versions()
+	if f.version != "" {
+		versions = []string{f.version}
+	}
+	var mu sync.Mutex
+	var report chaos.Report
+	failed := 0
+	add := func(r *chaos.Result) {
+		mu.Lock()
+		defer mu.Unlock()
+		report.Add(r)
+	}
+	lane := func(version string) {
+		if err := f.lane(ctx, version, add); err != nil {
+			fmt.Fprintf(os.Stderr, "%s: %v\n", version, err)
+			mu.Lock()
+			defer mu.Unlock()
+			failed++
+		}
+	}
+	var lanes sync.WaitGroup
+	for _, version := range versions {
+		lanes.Go(func() { lane(version) })
+		if !f.parallel {
+			lanes.Wait()
+		}
+	}
+	lanes.Wait()
+	text := report.Markdown() + fmt.Sprintf("\n`make chaos SCHEDULES=%d SEED=%d`, RabbitMQ %s, %d cores, %s, %.0f s.\n", f.schedules, f.seed, strings.Join(versions, " and "), runtime.NumCPU(), runtime.Version(), time.Since(began).Seconds())
+	fmt.Print(text)
+	if f.report != "" {
+		if err := chaos.WriteInto(f.report, text); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			failed++
+		}
+	}
+	if report.Violated+failed > 0 {
+		return 1
+	}
+	return 0
+}
+
+// lane runs all schedules on one version.
+func (f *flags) lane(ctx context.Context, version string, add func(*chaos.Result)) error {
+	node, err := chaos.StartNode(ctx, version)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = node.Close() }()
+	for i := range f.schedules {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		p := chaos.Draw(f.seed + uint64(i))
+		one, err := f.one(ctx, node, p)
+		if err != nil {
+			return err
+		}
+		add(one)
+	}
+	return nil
+}
+
+// one runs a schedule and says how it went.
+func (f *flags) one(ctx context.Context, node *chaos.Node, p *chaos.Plan) (*chaos.Result, error) {
+	log, err := os.CreateTemp("", "weir-chaos-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.Remove(log.Name())
+	defer func() { _ = log.Close() }()
+	fmt.Fprintf(os.Stderr, "%s %s\n", node.Version(), p)
+	r := chaos.Run(ctx, node, p, chaos.Options{Log: log})
+	fmt.Fprint(os.Stderr, summary(r))
+	if len(r.Bad) > 0 && f.logs != "" {
+		name := filepath.Join(f.logs, fmt.Sprintf("%d-%s", p.Seed, node.Version()))
+		if err := keep(name, log.Name(), node.Log(), summary(r)); err != nil {
+			return nil, err
+		}
+	}
+	return r, nil
+}
+
+func summary(r *chaos.Result) string {
+	var b strings.Builder
+	x := r.Fates
+	fmt.Fprintf(&b, "%s seed %d, %.0f s: attempted %d, confirmed %d, unknown %d, excused %d, lost %d, duplicated %d of %d, reordered %d (ordered %v)\n", r.Version, r.Plan.Seed, r.Took.Seconds(), x.Attempted, x.Confirmed, x.Unknown,
+		x.Excused, x.Lost, x.Duplicated, r.Promise.Duplicates, x.Reordered, r.Promise.Ordered)
+	for i, s := range r.Struck {
+		fmt.Fprintf(&b, "  %s at %v, to %v: recovered in %v\n", s.Kind, s.Began.Round(time.Millisecond), s.Ended.Round(time.Millisecond), r.Recoveries[i].Round(time.Millisecond))
+	}
+	for _, bad := range r.Bad {
+		fmt.Fprintf(&b, "VIOLATED %s\n", bad)
+	}
+	if len(r.Bad) > 0 {
+		fmt.Fprintf(&b, "  again: go run ./test/chaos/cmd/chaos -schedules 1 -seed %d -version %s\n", r.Plan.Seed, r.Version)
+	}
+	return b.String()
+}
+
+// keep copies the logs.
+func keep(name, channel, node, text string) error {
+	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+		return err
+	}
+	for from, to := range map[string]string{channel: name + ".log", node: name + ".node.log"} {
+		data, err := os.ReadFile(from)
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(to, data, 0o644); err != nil {
+			return err
+		}
+	}
+	return os.WriteFile(name+".txt", []byte(text), 0o644)
+}

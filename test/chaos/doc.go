@@ -1,0 +1,13 @@
+// Package chaos runs weir on a real RabbitMQ under randomised schedules of faults, each drawn from a seed.
+//
+//	plan.go, fault.go   what a seed says: the channel, its traffic, its faults and when
+//	proxy.go            the network between the channel and the node, which has faults of its own
+//	node.go, strike.go  the node, and how each fault is brought about
+//	user.go             who writes and reads; log.go what they note of each record
+//	check.go            what is wrong, computed from the log alone
+//	run.go, heal.go     a schedule from its beginning to the proof that all is as before
+//	report.go           the table
+//
+// A schedule is over when a fresh record of each writer has arrived at every reading of the channel, nothing that was confirmed is missing, and the broker shows the consumers that there should be and no others.
+// What a seed says is always the same; when a fault strikes between two records is not, so a seed that has found something finds it again often, not always.
+package chaos

@@ -1,0 +1,130 @@
+package chaos
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"time"
+)
+
+// Kind is a sort of fault.
+type Kind string
+
+// The sorts of faults.
+const (
+	Kill       Kind = "kill -9, started again"
+	Restart    Kind = "stopped in order, started again"
+	Freeze     Kind = "broker frozen"
+	CloseConns Kind = "connections closed by the broker"
+	Crash      Kind = "queue's or stream's process killed"
+	Delete     Kind = "queue or stream deleted"
+	Alarm      Kind = "alarm"
+	Reset      Kind = "connections reset"
+	Cut        Kind = "connections cut in mid-frame"
+	BlackHole  Kind = "black hole"
+	HalfOpen   Kind = "half-open"
+	Latency    Kind = "latency"
+	Throttle   Kind = "throttled"
+	Slice      Kind = "sliced"
+)
+
+// kinds are all of them, in the order of the table. A kind that is there twice is drawn twice as often.
+func kinds() []Kind {
+	return []Kind{Kill, Restart, Freeze, CloseConns, Crash, Delete, Alarm, Reset, Cut, BlackHole, HalfOpen, Latency, Throttle, Slice}
+}
+
+// ofNetwork are brought about by the proxies, beside whatever befalls the node.
+func (k Kind) ofNetwork() bool {
+	return slices.Contains([]Kind{Reset, Cut, BlackHole, HalfOpen, Latency, Throttle, Slice}, k)
+}
+
+// lasts says that the fault has an end, from which recovery counts; otherwise it counts from its strike.
+func (k Kind) lasts() bool {
+	return slices.Contains([]Kind{Kill, Restart, Freeze, Alarm, Cut, BlackHole, Latency, Throttle, Slice}, k)
+}
+
+// Ports are those that a fault of the network is about.
+type Ports string
+
+// Which connections a fault of the network is about.
+const (
+	AMQP   Ports = "amqp"
+	Stream Ports = "stream"
+	Both   Ports = "amqp and stream"
+)
+
+// Fault is one of a schedule.
+type Fault struct {
+	Kind Kind
+	// At is when it strikes, from the beginning of the traffic; For is how long it goes on, where it lasts.
+	At, For time.Duration
+	// Of the network: which connections, and what the weather is.
+	Ports   Ports
+	Weather Weather
+}
+
+func (f *Fault) String() string {
+	text := fmt.Sprintf("%v: %s", f.At, f.Kind)
+	if f.Kind.lasts() {
+		text += fmt.Sprintf(", for %v", f.For)
+	}
+	if f.Kind.ofNetwork() {
+		text += fmt.Sprintf(", %s %+v", f.Ports, f.Weather)
+	}
+	return text
+}
+
+// earliest is when the first fault may strike: what was declared must be on the broker's disk (see rabbit.Node.Sync).
+const earliest = 2500 * time.Millisecond
+
+// drawFaults gives the faults of a schedule, by time. A queue is deleted last, so that the one that is made anew is not killed before it is on the disk.
+func drawFaults(rng *rand.Rand, p *Plan) []Fault {
+	var all []Fault
+	var deletion *Fault
+	for range 2 + rng.IntN(3) {
+		f := drawFault(rng, p)
+		if f.Kind == Delete {
+			deletion = &f
+			continue
+		}
+		all = append(all, f)
+	}
+	slices.SortStableFunc(all, func(a, b Fault) int { return int(a.At - b.At) })
+	if deletion != nil {
+		for i := range all {
+			deletion.At = max(deletion.At, all[i].At)
+		}
+		all = append(all, *deletion)
+	}
+	return all
+}
+
+func drawFault(rng *rand.Rand, p *Plan) Fault {
+	f := Fault{Kind: pick(rng, kinds()...), Ports: AMQP}
+	f.At = (earliest + upTo(rng, p.For-earliest)).Truncate(time.Millisecond)
+	f.For = (500*time.Millisecond + upTo(rng, 2500*time.Millisecond)).Truncate(time.Millisecond)
+	if p.Stream {
+		f.Ports = pick(rng, Both, AMQP, Stream, Stream)
+	}
+	switch f.Kind {
+	case Freeze, BlackHole:
+		f.For *= 2
+	case Cut:
+		f.Weather.CutAfter = 200 + rng.IntN(20_000)
+	case Latency:
+		f.Weather.Delay = (10*time.Millisecond + upTo(rng, 200*time.Millisecond)).Truncate(time.Millisecond)
+	case Throttle:
+		f.Weather.Rate = 5_000 + rng.IntN(50_000)
+	case Slice:
+		f.Weather.Slice = 1 + rng.IntN(40)
+	}
+	switch f.Kind {
+	case BlackHole, HalfOpen:
+		f.Weather.Silent = pick(rng, ToBroker|FromBroker, ToBroker|FromBroker, ToBroker, FromBroker)
+	}
+	return f
+}
+
+func pick[T any](rng *rand.Rand, of ...T) T { return of[rng.IntN(len(of))] }
+
+func upTo(rng *rand.Rand, d time.Duration) time.Duration { return time.Duration(rng.Int64N(int64(d))) }

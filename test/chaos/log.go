@@ -1,0 +1,158 @@
+package chaos
+
+import (
+	"encoding/binary"
+	"hash/crc32"
+	"sync"
+	"time"
+
+	"github.com/d2e2d648/weir"
+)
+
+// Log is what writers and readers noted. Times are those since the run began.
+type Log struct {
+	Run     uint64
+	Writers [][]Attempt // by writer and sequence
+	Readers []Reading
+	// Deleted is when the queue or the stream had been deleted: what was attempted before is excused.
+	Deleted []time.Duration
+}
+
+// Attempt is one record on a writer's side. Until it is settled its outcome is not known.
+type Attempt struct {
+	At, Settled time.Duration
+	Outcome     weir.Outcome
+}
+
+func (a *Attempt) settled() bool { return a.Settled > 0 }
+
+// Reading is what one reader was handed, in that order. Readers of one view share the records.
+type Reading struct {
+	View       int
+	Deliveries []Delivery
+}
+
+// Delivery is one record on a reader's side.
+type Delivery struct {
+	At        time.Duration
+	Run, Seq  uint64
+	Writer    uint32
+	Committed bool
+	Corrupted bool
+}
+
+// ledger is a log while it is written. It is safe for concurrent use.
+type ledger struct {
+	began time.Time
+	size  int // of a record
+	moved chan struct{}
+
+	mu  sync.Mutex
+	log Log
+}
+
+func newLedger(run uint64, p *Plan) *ledger {
+	l := &ledger{began: time.Now(), size: p.Size, moved: make(chan struct{}, 1)}
+	l.log = Log{Run: run, Writers: make([][]Attempt, p.Writers), Readers: make([]Reading, p.Readers)}
+	for i := range l.log.Readers {
+		if p.Stream {
+			l.log.Readers[i].View = i
+		}
+	}
+	return l
+}
+
+func (l *ledger) now() time.Duration { return time.Since(l.began) }
+
+// attempt makes the bodies of n more records.
+func (l *ledger) attempt(writer, n int) (first int, bodies [][]byte) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	first, now := len(l.log.Writers[writer]), l.now()
+	for i := range n {
+		l.log.Writers[writer] = append(l.log.Writers[writer], Attempt{At: now})
+		bodies = append(bodies, body(l.log.Run, uint32(writer), uint64(first+i), l.size))
+	}
+	return first, bodies
+}
+
+// settle takes in what the writer was told of its records.
+func (l *ledger) settle(writer, first int, outcomes []weir.Outcome) {
+	l.mu.Lock()
+	now := l.now()
+	for i, outcome := range outcomes {
+		a := &l.log.Writers[writer][first+i]
+		a.Settled, a.Outcome = now, outcome
+	}
+	l.mu.Unlock()
+	l.tell()
+}
+
+// deliver takes in a batch, and gives what its commit is noted by.
+func (l *ledger) deliver(reader int, bodies [][]byte) (first int) {
+	l.mu.Lock()
+	r, now := &l.log.Readers[reader], l.now()
+	first = len(r.Deliveries)
+	for _, b := range bodies {
+		d := readBody(b)
+		d.At = now
+		r.Deliveries = append(r.Deliveries, d)
+	}
+	l.mu.Unlock()
+	l.tell()
+	return first
+}
+
+func (l *ledger) commit(reader, first, n int) {
+	l.mu.Lock()
+	for i := range n {
+		l.log.Readers[reader].Deliveries[first+i].Committed = true
+	}
+	l.mu.Unlock()
+	l.tell()
+}
+
+func (l *ledger) deleted() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.log.Deleted = append(l.log.Deleted, l.now())
+}
+
+// tell wakes whoever waits for the log to grow.
+func (l *ledger) tell() {
+	select {
+	case l.moved <- struct{}{}:
+	default:
+	}
+}
+
+// read shows the log as it is now. f must keep nothing of it.
+func (l *ledger) read(f func(*Log)) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	f(&l.log)
+}
+
+// A record is a checksum of all that follows, its writer, its run, its sequence, and what fills it up.
+const headSize = 24
+
+func checksum(b []byte) uint32 { return crc32.Checksum(b, crc32.MakeTable(crc32.Castagnoli)) }
+
+func body(run uint64, writer uint32, seq uint64, size int) []byte {
+	b := make([]byte, max(size, headSize))
+	binary.BigEndian.PutUint32(b[4:], writer)
+	binary.BigEndian.PutUint64(b[8:], run)
+	binary.BigEndian.PutUint64(b[16:], seq)
+	for k := headSize; k < len(b); k++ {
+		b[k] = byte(seq) + byte(k)
+	}
+	binary.BigEndian.PutUint32(b, checksum(b[4:]))
+	return b
+}
+
+func readBody(b []byte) Delivery {
+	if len(b) < headSize || binary.BigEndian.Uint32(b) != checksum(b[4:]) {
+		return Delivery{Corrupted: true}
+	}
+	return Delivery{Writer: binary.BigEndian.Uint32(b[4:]), Run: binary.BigEndian.Uint64(b[8:]), Seq: binary.BigEndian.Uint64(b[16:])}
+}

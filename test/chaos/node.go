@@ -1,0 +1,150 @@
+package chaos
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+
+	"github.com/d2e2d648/weir/test/rabbit"
+)
+
+// Node is a private node and the network before it.
+type Node struct {
+	*rabbit.Node
+	amqp, stream *Proxy
+}
+
+// StartNode starts one. It must be closed.
+func StartNode(ctx context.Context, version string) (*Node, error) {
+	node, err := rabbit.Start(ctx, rabbit.Options{Version: version, Stream: true})
+	if err != nil {
+		return nil, err
+	}
+	n, err := Behind(node)
+	if err != nil {
+		return nil, errors.Join(err, node.Close())
+	}
+	return n, nil
+}
+
+// Behind puts a network before a node. CloseNetwork ends it, and leaves the node.
+func Behind(node *rabbit.Node) (*Node, error) {
+	a, err := NewProxy(node.Address())
+	if err != nil {
+		return nil, err
+	}
+	s, err := NewProxy(node.StreamAddress())
+	if err != nil {
+		a.Close()
+		return nil, err
+	}
+	return &Node{Node: node, amqp: a, stream: s}, nil
+}
+
+// Close ends the network and the node.
+func (n *Node) Close() error {
+	n.CloseNetwork()
+	return n.Node.Close()
+}
+
+// CloseNetwork ends the network alone.
+func (n *Node) CloseNetwork() {
+	n.amqp.Close()
+	n.stream.Close()
+}
+
+func (n *Node) url() string       { return "amqp://guest:guest@" + n.amqp.Address() + "/" }
+func (n *Node) streamURL() string { return "rabbitmq-stream://guest:guest@" + n.stream.Address() + "/" }
+
+// proxies are those of the ports.
+func (n *Node) proxies(ports Ports) []*Proxy {
+	switch ports {
+	case AMQP:
+		return []*Proxy{n.amqp}
+	case Stream:
+		return []*Proxy{n.stream}
+	}
+	return []*Proxy{n.amqp, n.stream}
+}
+
+// calm ends every fault that a schedule may have left.
+func (n *Node) calm(ctx context.Context) error {
+	for _, p := range n.proxies(Both) {
+		p.Set(Weather{})
+	}
+	return n.Thaw()
+}
+
+// direct does something on an AMQP channel that goes round the proxies.
+func (n *Node) direct(do func(*amqp.Channel) error) error {
+	conn, err := amqp.DialConfig(n.URL(), amqp.Config{Heartbeat: 10 * time.Second, Locale: "en_US", Dial: amqp.DefaultDial(10 * time.Second)})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.CloseDeadline(time.Now().Add(2 * time.Second)) }()
+	ch, err := conn.Channel()
+	if err != nil {
+		return err
+	}
+	return do(ch)
+}
+
+// deleteQueue deletes a queue or a stream; that it is not there is no error.
+func (n *Node) deleteQueue(name string) error {
+	return n.direct(func(ch *amqp.Channel) error {
+		_, err := ch.QueueDelete(name, false, false, false)
+		return err
+	})
+}
+
+// clean deletes what a channel has left.
+func (n *Node) clean(channel string) error {
+	return n.direct(func(ch *amqp.Channel) error {
+		for _, queue := range []string{channel, channel + ".dead", channel + ".reader.status", channel + ".writer.status"} {
+			if _, err := ch.QueueDelete(queue, false, false, false); err != nil {
+				return err
+			}
+		}
+		return ch.ExchangeDelete(channel, false, false)
+	})
+}
+
+// depth says how many records a queue has ready, for what is said of lost ones.
+func (n *Node) depth(queue string) string {
+	var text string
+	err := n.direct(func(ch *amqp.Channel) error {
+		q, err := ch.QueueDeclarePassive(queue, true, false, false, false, nil)
+		text = fmt.Sprintf("%d records and %d consumers", q.Messages, q.Consumers)
+		return err
+	})
+	if err != nil {
+		return err.Error()
+	}
+	return text
+}
+
+// consumers asks the broker who consumes what, of the channel's queues and streams: how many each has.
+func (n *Node) consumers(ctx context.Context, channel string) (map[string]int, error) {
+	out, err := n.Ctl(ctx, "eval", listConsumers)
+	if err != nil {
+		return nil, err
+	}
+	count := map[string]int{}
+	for _, quoted := range quotedName.FindAllStringSubmatch(out, -1) {
+		if name := quoted[1]; name == channel || strings.HasPrefix(name, channel+".") || strings.HasPrefix(name, channel+"@") {
+			count[name]++
+		}
+	}
+	return count, nil
+}
+
+// listConsumers names the queue or the stream of each consumer, of both protocols. The tool's commands leave out those that consume a stream over AMQP. What a connection leaves behind that has died is in the table
+// for some minutes.
+const listConsumers = `[element(4, element(1, element(1, C))) || C <- ets:tab2list(consumer_created), is_process_alive(element(2, element(1, C)))].`
+
+var quotedName = regexp.MustCompile(`<<"([^"]*)">>`)

@@ -1,0 +1,111 @@
+package chaos
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"time"
+
+	"github.com/d2e2d648/weir"
+)
+
+// Plan is what a seed says.
+type Plan struct {
+	Seed                   uint64
+	Stream                 bool // in place of a queue
+	Compat, Ordered        bool // of a queue: a classic one; in order over incidents
+	SubEntries             int
+	NoStatus               bool
+	WritersCreate          bool // too
+	Together               bool // all endpoints are of one runtime, and share connections
+	Writers, Readers       int
+	Rate, Size             int // records a second of each writer, and bytes of each
+	Window, Poll, Prefetch int // 0: the default
+	Withdraw               int // one of so many writes has a context that ends soon; 0: none
+	Heartbeat, Health      time.Duration
+	For                    time.Duration // the traffic, at least
+	Faults                 []Fault
+}
+
+// Draw gives the seed's plan.
+func Draw(seed uint64) *Plan {
+	rng := rand.New(rand.NewPCG(seed, 0x77656972))
+	p := &Plan{
+		Seed: seed, Stream: rng.IntN(2) == 0, Compat: rng.IntN(3) == 0, Ordered: rng.IntN(2) == 0, NoStatus: rng.IntN(4) == 0, WritersCreate: rng.IntN(2) == 0, Together: rng.IntN(2) == 0,
+		Writers: 1 + rng.IntN(2), Readers: 1 + rng.IntN(2),
+		Rate: pick(rng, 200, 1000, 3000), Size: pick(rng, 32, 100, 1000),
+		Window: pick(rng, 0, 20, 300), Poll: pick(rng, 0, 7, 50), Prefetch: pick(rng, 0, 10, 500),
+		Withdraw:  pick(rng, 0, 0, 20),
+		Heartbeat: pick(rng, 2*time.Second, 3*time.Second), Health: pick(rng, 500*time.Millisecond, 2*time.Second),
+		For: 5*time.Second + upTo(rng, 3*time.Second).Truncate(time.Millisecond),
+	}
+	switch {
+	case p.Stream:
+		p.Compat, p.Ordered, p.SubEntries = false, false, pick(rng, 0, 0, 0, 10)
+	case p.Ordered && p.Readers == 2:
+		p.Compat = false // else each would want the queue for itself alone
+	}
+	p.Faults = drawFaults(rng, p)
+	return p
+}
+
+func (p *Plan) String() string {
+	var b strings.Builder
+	plane := "a quorum queue"
+	switch {
+	case p.Stream:
+		plane = "a stream"
+	case p.Compat:
+		plane = "a classic queue"
+	}
+	fmt.Fprintf(&b, "seed %d: %s, %d writers, %d readers, %d records/s of %d B, window %d, poll %d, prefetch %d", p.Seed, plane, p.Writers, p.Readers, p.Rate, p.Size, p.Window, p.Poll, p.Prefetch)
+	for _, o := range []struct {
+		is   bool
+		text string
+	}{{p.Ordered, "ordered"}, {p.SubEntries > 0, "sub-entries"}, {p.NoStatus, "no status"}, {p.WritersCreate, "writers create"}, {p.Together, "one runtime"}, {p.Withdraw > 0, "withdrawals"}} {
+		if o.is {
+			b.WriteString(", " + o.text)
+		}
+	}
+	for i := range p.Faults {
+		b.WriteString("\n  " + p.Faults[i].String())
+	}
+	return b.String()
+}
+
+// options are those of both sides.
+func (p *Plan) options(name string) []weir.Option {
+	all := []weir.Option{weir.Name(name), weir.HealthInterval(p.Health)}
+	for _, o := range []struct {
+		is     bool
+		option weir.Option
+	}{
+		{p.Stream, weir.Stream()}, {p.SubEntries > 0, weir.SubEntries(p.SubEntries)}, {p.Compat, weir.Compat()}, {p.Ordered, weir.Ordered()}, {p.NoStatus, weir.WithoutStatus()},
+		{p.Window > 0, weir.Window(p.Window, 0)}, {p.Poll > 0, weir.Poll(p.Poll)}, {p.Prefetch > 0, weir.Prefetch(p.Prefetch)},
+	} {
+		if o.is {
+			all = append(all, o.option)
+		}
+	}
+	return all
+}
+
+// window, poll and prefetch are what they are in effect.
+func (p *Plan) window() int { return p.orElse(p.Window, 1_000, 10_000) }
+
+func (p *Plan) prefetch() int {
+	if p.Prefetch > 0 {
+		return p.Prefetch
+	}
+	return 2 * p.orElse(p.Poll, 100, 1_000)
+}
+
+func (p *Plan) orElse(value, queue, stream int) int {
+	switch {
+	case value > 0:
+		return value
+	case p.Stream:
+		return stream
+	}
+	return queue
+}

@@ -1,0 +1,288 @@
+package chaos
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/d2e2d648/weir"
+	"github.com/d2e2d648/weir/broker/rabbitmq"
+	"github.com/d2e2d648/weir/broker/rabbitstream"
+	"github.com/d2e2d648/weir/messages"
+)
+
+const (
+	// openLimit bounds opening, healLimit what must be as before when the faults are over, closeLimit the closing of one endpoint.
+	openLimit, healLimit, closeLimit = 30 * time.Second, 75 * time.Second, 15 * time.Second
+	// afterwards is how long the traffic goes on behind the last fault, at least.
+	afterwards = time.Second
+)
+
+// Result is what became of a schedule.
+type Result struct {
+	Plan       *Plan
+	Version    string
+	Took       time.Duration
+	Fates      *Fates
+	Promise    Promise
+	Struck     []Struck
+	Recoveries []time.Duration // of each that struck; 0: of nothing that was attempted afterwards it is known
+	Bad        []string        // what must not be
+}
+
+// Options say how schedules are run.
+type Options struct {
+	Say func(format string, args ...any) // is told what happens; nil: nobody
+	Log io.Writer                        // of the channel's own log; nil: none
+}
+
+// run is one schedule on its way.
+type run struct {
+	node    *Node
+	plan    *Plan
+	options Options
+	channel string
+	ledger  *ledger
+
+	runtimes []*weir.Runtime
+	events   []*weir.Subscription
+	counting sync.WaitGroup
+	writers  []*writer
+	readers  []*reader
+
+	mu       sync.Mutex
+	problems []string
+	struck   []Struck
+	counted  incidents
+}
+
+// incidents is what the bound of duplicates is made of.
+type incidents struct {
+	writers, readers int
+	refused          int // records that were published again for a nack, which may change their order
+	returned         int // failures because there was no queue: the same
+	dropped          int // events that nobody counted
+}
+
+// Run runs one schedule on a node, and says what was wrong with it. The node is left as it was found.
+func Run(ctx context.Context, node *Node, p *Plan, o Options) *Result {
+	r := &run{node: node, plan: p, options: o, channel: fmt.Sprintf("chaos-%d-%x", p.Seed, rand.Uint32()), ledger: newLedger(rand.Uint64(), p)}
+	life, end := context.WithTimeout(ctx, 6*time.Minute)
+	defer end()
+	if err := r.open(life); err != nil {
+		r.bad("open: %v", err)
+		r.close(life)
+	} else {
+		r.live(life)
+	}
+	if err := errors.Join(node.calm(life), node.clean(r.channel)); err != nil {
+		r.bad("clean up: %v", err)
+	}
+	for _, events := range r.events {
+		events.Close()
+	}
+	r.counting.Wait()
+	return r.result()
+}
+
+func (r *run) say(format string, args ...any) {
+	if r.options.Say != nil {
+		r.options.Say(format, args...)
+	}
+}
+
+func (r *run) bad(format string, args ...any) {
+	text := fmt.Sprintf("%v: ", r.ledger.now().Round(time.Millisecond)) + fmt.Sprintf(format, args...)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.problems = append(r.problems, text)
+}
+
+// live is a schedule whose channel is open.
+func (r *run) live(life context.Context) {
+	traffic, stopTraffic := context.WithCancel(life)
+	defer stopTraffic()
+	reading, stopReading := context.WithCancel(life)
+	defer stopReading()
+	var readers sync.WaitGroup
+	for _, u := range r.readers {
+		readers.Go(func() { u.read(reading) })
+	}
+	for _, w := range r.writers {
+		w.start(traffic, life)
+	}
+	r.faults(life)
+	r.until(life, r.ledger.now()+afterwards)
+	r.until(life, r.plan.For)
+	stopTraffic()
+	r.heal(life)
+	stopReading()
+	readers.Wait()
+	r.close(life)
+}
+
+// faults brings all of them about: those of the node one after the other, and beside them those of the network.
+func (r *run) faults(life context.Context) {
+	begin := r.ledger.now()
+	var lanes sync.WaitGroup
+	for _, network := range []bool{false, true} {
+		lanes.Go(func() {
+			for _, f := range r.plan.Faults {
+				if f.Kind.ofNetwork() != network {
+					continue
+				}
+				r.until(life, begin+f.At)
+				s := r.strike(life, f)
+				r.mu.Lock()
+				r.struck = append(r.struck, s)
+				r.mu.Unlock()
+			}
+		})
+	}
+	lanes.Wait()
+}
+
+// open opens all endpoints, readers first: they make the channel.
+func (r *run) open(life context.Context) error {
+	ctx, cancel := context.WithTimeout(life, openLimit)
+	defer cancel()
+	for i := range r.plan.Readers {
+		rt, err := r.runtime(ctx)
+		if err != nil {
+			return err
+		}
+		ends, err := weir.OpenReader(ctx, rt, r.channel, weir.Raw(), r.plan.options(readerName(i))...)
+		if err != nil {
+			return err
+		}
+		r.readers = append(r.readers, &reader{r: r, n: i, ends: ends})
+	}
+	for i := range r.plan.Writers {
+		rt, err := r.runtime(ctx)
+		if err != nil {
+			return err
+		}
+		options := r.plan.options(writerName(i))
+		if r.plan.WritersCreate {
+			options = append(options, weir.Create())
+		}
+		ends, err := weir.OpenWriter(ctx, rt, r.channel, weir.Raw(), options...)
+		if err != nil {
+			return err
+		}
+		r.writers = append(r.writers, &writer{r: r, n: i, ends: ends, rng: rand.New(rand.NewPCG(r.plan.Seed, uint64(i)))})
+	}
+	return nil
+}
+
+func readerName(i int) string { return fmt.Sprintf("reader-%d", i) }
+func writerName(i int) string { return fmt.Sprintf("writer-%d", i) }
+
+// runtime gives the one of all endpoints, or another for each.
+func (r *run) runtime(ctx context.Context) (*weir.Runtime, error) {
+	if r.plan.Together && len(r.runtimes) > 0 {
+		return r.runtimes[0], nil
+	}
+	config, err := rabbitmq.FromURL(r.node.url())
+	if err != nil {
+		return nil, err
+	}
+	streams, err := rabbitstream.FromURL(r.node.streamURL())
+	if err != nil {
+		return nil, err
+	}
+	config.Heartbeat, streams.Heartbeat = r.plan.Heartbeat, r.plan.Heartbeat
+	options := []weir.RuntimeOption{weir.StreamsAt(streams)}
+	if r.options.Log != nil {
+		options = append(options, weir.WithLog(zerolog.New(r.options.Log).Level(zerolog.DebugLevel).With().Timestamp().Logger()))
+	}
+	rt, err := weir.OpenConfig(ctx, config, options...)
+	if err != nil {
+		return nil, err
+	}
+	r.runtimes = append(r.runtimes, rt)
+	events := rt.Subscribe()
+	r.events = append(r.events, events)
+	r.counting.Go(func() { r.count(events) })
+	return rt, nil
+}
+
+// count takes in the events of a runtime until its subscription is closed.
+func (r *run) count(events *weir.Subscription) {
+	for e := range events.All(context.Background()) {
+		r.mu.Lock()
+		r.countOne(e)
+		r.counted.dropped = max(r.counted.dropped, events.Dropped())
+		r.mu.Unlock()
+	}
+}
+
+func (r *run) countOne(e weir.Event) {
+	switch e := e.(type) {
+	case *messages.ChildFailed:
+		switch {
+		case e.Child == messages.DataProducer && errors.Is(e.Err, weir.ErrNoQueue):
+			r.counted.returned++
+			r.counted.writers++
+		case e.Child == messages.DataProducer && e.WasReady:
+			r.counted.writers++
+		case e.Child == messages.DataConsumer && e.WasReady:
+			r.counted.readers++
+		}
+	case *messages.PublishedAgain:
+		r.counted.refused += e.Records
+	case *messages.ChannelFailed:
+		r.problems = append(r.problems, fmt.Sprintf("%v: channel failed: %v", r.ledger.now(), e.Err))
+	case *messages.UnhandledMessage:
+		r.problems = append(r.problems, fmt.Sprintf("%s was sent a message that it does not know: %T", e.Child, e.Message))
+	case *messages.Abandoned:
+		r.problems = append(r.problems, fmt.Sprintf("%s does not return", e.Actor))
+	}
+}
+
+// promise is what may be held against this run.
+func (r *run) promise() Promise {
+	p, c := r.plan, &r.counted
+	promise := Promise{Ordered: c.refused+c.returned == 0}
+	switch {
+	case p.Stream:
+		promise.Duplicates = c.readers * p.prefetch()
+		if p.SubEntries > 0 {
+			promise.Duplicates += c.writers * p.window() * p.Readers
+		}
+		promise.Duplicates += len(r.ledger.log.Deleted) * p.Writers * p.window() * p.Readers
+	default:
+		promise.Ordered = promise.Ordered && (p.Ordered || p.Readers == 1 && c.readers == 0)
+		promise.Duplicates = c.writers*p.window() + c.readers*p.prefetch()
+	}
+	return promise
+}
+
+func (r *run) result() *Result {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	out := &Result{Plan: r.plan, Version: r.node.Version(), Took: r.ledger.now(), Struck: r.struck, Promise: r.promise()}
+	slices.SortFunc(out.Struck, func(a, b Struck) int { return int(a.Began - b.Began) })
+	r.ledger.read(func(l *Log) {
+		out.Fates = l.Fates()
+		for i := range out.Struck {
+			var took time.Duration
+			if at, ok := l.recovered(out.Struck[i].from()); ok {
+				took = at - out.Struck[i].from()
+			}
+			out.Recoveries = append(out.Recoveries, took)
+		}
+	})
+	out.Bad = append(r.problems, out.Fates.Bad(out.Promise)...)
+	if r.counted.dropped > 0 {
+		out.Bad = append(out.Bad, fmt.Sprintf("%d events were not counted", r.counted.dropped))
+	}
+	return out
+}

@@ -1,0 +1,156 @@
+package chaos
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/d2e2d648/weir"
+)
+
+const (
+	// pace is how often a writer has something to write.
+	pace = 10 * time.Millisecond
+	// soon is when the context of a write ends that is withdrawn, and late when it must have returned.
+	soon, late = 30 * time.Millisecond, 3 * time.Second
+)
+
+// writer writes at its rate until the traffic ends.
+type writer struct {
+	r     *run
+	n     int
+	ends  *weir.Writer[[]byte]
+	rng   *rand.Rand
+	under chan receiptOf // what is to be settled
+	tasks sync.WaitGroup
+}
+
+type receiptOf struct {
+	first, n int
+	receipt  *weir.Receipt
+}
+
+// maxUnsettled is how many writes wait to be settled.
+const maxUnsettled = 1 << 14
+
+func (w *writer) start(traffic, life context.Context) {
+	w.under = make(chan receiptOf, maxUnsettled)
+	w.tasks.Go(func() {
+		defer close(w.under)
+		w.write(traffic, life)
+	})
+	w.tasks.Go(func() { w.settle(life) })
+}
+
+// write goes on until the traffic ends. What waits for room then goes in all the same: it ends with the life of the run only.
+func (w *writer) write(traffic, life context.Context) {
+	beat := time.NewTicker(pace)
+	defer beat.Stop()
+	most := max(1, 2*w.r.plan.Rate/int(time.Second/pace))
+	for {
+		select {
+		case <-beat.C:
+		case <-traffic.Done():
+			return
+		}
+		n := 1 + w.rng.IntN(most)
+		if every := w.r.plan.Withdraw; every > 0 && w.rng.IntN(every) == 0 {
+			w.withdrawn(life, n)
+			continue
+		}
+		first, bodies := w.r.ledger.attempt(w.n, n)
+		receipt, err := w.ends.Send(life, bodies...)
+		if err != nil {
+			w.failed(life, first, n, err)
+			return
+		}
+		w.under <- receiptOf{first, n, receipt}
+	}
+}
+
+// withdrawn is a write whose context ends soon.
+func (w *writer) withdrawn(life context.Context, n int) {
+	ctx, cancel := context.WithTimeout(life, soon)
+	defer cancel()
+	first, bodies := w.r.ledger.attempt(w.n, n)
+	began := time.Now()
+	err := w.ends.Write(ctx, bodies...)
+	if took := time.Since(began); took > soon+late {
+		w.r.bad("a write with a context of %v took %v", soon, took)
+	}
+	w.outcomes(first, n, err)
+}
+
+// settle waits for the outcomes, in the order of the writes.
+func (w *writer) settle(life context.Context) {
+	for u := range w.under {
+		if err := u.receipt.Wait(life); life.Err() == nil {
+			w.outcomes(u.first, u.n, err)
+			w.failed(life, u.first, 0, err)
+		}
+	}
+}
+
+// outcomes notes what became of n records.
+func (w *writer) outcomes(first, n int, err error) {
+	all := make([]weir.Outcome, n)
+	failed := (*weir.WriteError)(nil)
+	switch {
+	case err == nil:
+		for i := range all {
+			all[i] = weir.Confirmed
+		}
+	case errors.As(err, &failed):
+		all = failed.Outcomes
+	default:
+		return
+	}
+	w.r.ledger.settle(w.n, first, all)
+}
+
+func (w *writer) failed(life context.Context, first, n int, err error) {
+	if err != nil && life.Err() == nil {
+		w.outcomes(first, n, err)
+		w.r.bad("writer %d: %v", w.n, err)
+	}
+}
+
+// fresh writes one more record, and says which.
+func (w *writer) fresh(ctx context.Context) (seq int, err error) {
+	seq, bodies := w.r.ledger.attempt(w.n, 1)
+	err = w.ends.Write(ctx, bodies...)
+	w.outcomes(seq, 1, err)
+	return seq, err
+}
+
+// reader reads and commits until its context ends.
+type reader struct {
+	r    *run
+	n    int
+	ends *weir.Reader[[]byte]
+}
+
+func (u *reader) read(ctx context.Context) {
+	for {
+		batch, err := u.ends.Read(ctx)
+		if err != nil {
+			if ctx.Err() == nil {
+				u.r.bad("reader %d: %v", u.n, err)
+			}
+			return
+		}
+		first := u.r.ledger.deliver(u.n, batch.Values)
+		switch err := batch.Commit(ctx); {
+		case err == nil:
+			u.r.ledger.commit(u.n, first, len(batch.Values))
+		case errors.Is(err, weir.ErrRedelivered):
+		case ctx.Err() != nil:
+			return
+		default:
+			u.r.bad("reader %d: commit: %v", u.n, err)
+			return
+		}
+	}
+}
