@@ -81,7 +81,7 @@ const earliest = 2500 * time.Millisecond
 func drawFaults(rng *rand.Rand, p *Plan) []Fault {
 	var all []Fault
 	var deletion *Fault
-	for range 2 + rng.IntN(3) {
+	for range p.storm(rng) {
 		f := drawFault(rng, p)
 		if f.Kind == Delete {
 			deletion = &f
@@ -123,6 +123,14 @@ func drawFault(rng *rand.Rand, p *Plan) Fault {
 		f.Weather.Silent = pick(rng, ToBroker|FromBroker, ToBroker|FromBroker, ToBroker, FromBroker)
 	}
 	return f
+}
+
+// storm is how many there are: sometimes more than anything has time to recover from.
+func (p *Plan) storm(rng *rand.Rand) int {
+	if rng.IntN(5) > 0 {
+		return 2 + rng.IntN(3)
+	}
+	return 6 + rng.IntN(3)
 }
 
 func pick[T any](rng *rand.Rand, of ...T) T { return of[rng.IntN(len(of))] }

@@ -36,8 +36,8 @@ func (r *Report) Add(one *Result) {
 			r.rows[k] = &row{}
 		}
 		r.rows[k].times++
-		if took := one.Recoveries[i]; took > 0 {
-			r.rows[k].recoveries = append(r.rows[k].recoveries, took)
+		if recovery := one.Recoveries[i]; recovery.Took > 0 && recovery.Alone {
+			r.rows[k].recoveries = append(r.rows[k].recoveries, recovery.Took)
 		}
 	}
 	for _, at := range one.Fates.LostAt {

@@ -33,8 +33,8 @@ type Result struct {
 	Fates      *Fates
 	Promise    Promise
 	Struck     []Struck
-	Recoveries []time.Duration // of each that struck; 0: of nothing that was attempted afterwards it is known
-	Bad        []string        // what must not be
+	Recoveries []Recovery // of each that struck
+	Bad        []string   // what must not be
 }
 
 // Options say how schedules are run.
@@ -273,11 +273,7 @@ func (r *run) result() *Result {
 	r.ledger.read(func(l *Log) {
 		out.Fates = l.Fates()
 		for i := range out.Struck {
-			var took time.Duration
-			if at, ok := l.recovered(out.Struck[i].from()); ok {
-				took = at - out.Struck[i].from()
-			}
-			out.Recoveries = append(out.Recoveries, took)
+			out.Recoveries = append(out.Recoveries, recovery(l, out.Struck, i))
 		}
 	})
 	out.Bad = append(r.problems, out.Fates.Bad(out.Promise)...)
@@ -285,4 +281,26 @@ func (r *run) result() *Result {
 		out.Bad = append(out.Bad, fmt.Sprintf("%d events were not counted", r.counted.dropped))
 	}
 	return out
+}
+
+// Recovery is how long it took from a fault's strike, or its end, until a record was with every reading of the channel that was attempted after that.
+type Recovery struct {
+	Took time.Duration // 0: there was none
+	// Alone says that no other fault struck or lasted meanwhile.
+	Alone bool
+}
+
+func recovery(l *Log, all []Struck, i int) Recovery {
+	from := all[i].from()
+	at, ok := l.recovered(from)
+	if !ok {
+		return Recovery{}
+	}
+	r := Recovery{Took: at - from, Alone: true}
+	for k := range all {
+		if k != i && all[k].Began < at && all[k].Ended >= from {
+			r.Alone = false
+		}
+	}
+	return r
 }

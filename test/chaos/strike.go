@@ -83,8 +83,11 @@ func (r *run) upset(ctx context.Context, f Fault) error {
 }
 
 const (
-	// crash kills the process that has a queue or leads a stream. Its supervisor at the broker, or its coordinator, starts another.
-	crash = `{ok, Q} = rabbit_amqqueue:lookup(rabbit_misc:r(<<"/">>, queue, <<"%s">>)), P = case amqqueue:get_pid(Q) of {N, _} -> whereis(N); X -> X end, exit(P, kill)`
+	// crash kills the process that has a queue or leads a stream, once there is one: a broker that has just started answers before all have. Its supervisor at the broker, or its coordinator, starts another.
+	crash = `Name = rabbit_misc:r(<<"/">>, queue, <<"%s">>),
+Has = fun() -> case rabbit_amqqueue:lookup(Name) of {ok, Q} -> case amqqueue:get_pid(Q) of {N, _} -> whereis(N); P -> P end; _ -> none end end,
+Await = fun(F) -> case Has() of P when is_pid(P) -> P; _ -> timer:sleep(50), F(F) end end,
+exit(Await(Await), kill)`
 	// closeAll: the tool's command to close connections does not know those of streams.
 	closeAll = `[exit(P, kill) || P <- pg_local:get_members(rabbit_stream_connections)], [rabbit_networking:close_connection(P, "a schedule says so") || P <- rabbit_networking:connections()]`
 )
@@ -93,7 +96,7 @@ const (
 func (r *run) evalAt(ctx context.Context, expression string) (time.Duration, error) {
 	asking, cancel := context.WithTimeout(ctx, ctlLimit)
 	defer cancel()
-	out, err := r.node.Ctl(asking, "eval", "T = erlang:system_time(microsecond), "+expression+", T.")
+	out, err := r.node.Ctl(asking, "eval", expression+", erlang:system_time(microsecond).")
 	if err != nil {
 		return 0, err
 	}

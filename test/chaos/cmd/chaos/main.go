@@ -1,7 +1,7 @@
 // Chaos runs weir on private RabbitMQ nodes under randomised schedules of faults, and prints a table of what they did and what was wrong. A schedule is its seed: one that violated a promise is named with the
 // command that runs it again.
 //
-//	chaos [-schedules N] [-seed N] [-version V] [-report FILE] [-logs DIR] [-plan]
+//	chaos [-schedules N] [-seed N] [-version V] [-plane queue|stream] [-report FILE] [-logs DIR [-keep]] [-plan] [-parallel=false]
 package main
 
 import (
@@ -25,9 +25,10 @@ import (
 type flags struct {
 	schedules      int
 	seed           uint64
-	version        string
+	version, plane string
 	report, logs   string
 	plan, parallel bool
+	keep           bool
 }
 
 func main() { os.Exit(run()) }
@@ -37,8 +38,10 @@ func run() int {
 	flag.IntVar(&f.schedules, "schedules", 20, "how many schedules, on each version")
 	flag.Uint64Var(&f.seed, "seed", 0, "the first seed; the others follow it; 0: a random one")
 	flag.StringVar(&f.version, "version", "", "run on this version of RabbitMQ alone")
+	flag.StringVar(&f.plane, "plane", "", "queue or stream: pass over the seeds of the other")
 	flag.StringVar(&f.report, "report", "", "write the table into this file, between its markers")
 	flag.StringVar(&f.logs, "logs", "", "keep the channels' and the node's logs of schedules that violate a promise in this folder")
+	flag.BoolVar(&f.keep, "keep", false, "with -logs: keep those of all schedules")
 	flag.BoolVar(&f.plan, "plan", false, "only print the plans")
 	flag.BoolVar(&f.parallel, "parallel", true, "run the versions side by side")
 	flag.Parse()
@@ -46,8 +49,8 @@ func run() int {
 		f.seed = 1 + rand.Uint64N(1_000_000)
 	}
 	if f.plan {
-		for i := range f.schedules {
-			fmt.Println(chaos.Draw(f.seed + uint64(i)))
+		for _, p := range f.plans() {
+			fmt.Println(p)
 		}
 		return 0
 	}
@@ -100,6 +103,16 @@ func (f *flags) run(ctx context.Context) int {
 	return 0
 }
 
+// plans are those of the seeds that are asked for.
+func (f *flags) plans() (plans []*chaos.Plan) {
+	for seed := f.seed; len(plans) < f.schedules; seed++ {
+		if p := chaos.Draw(seed); f.plane == "" || p.Stream == (f.plane == "stream") {
+			plans = append(plans, p)
+		}
+	}
+	return plans
+}
+
 // lane runs all schedules on one version.
 func (f *flags) lane(ctx context.Context, version string, add func(*chaos.Result)) error {
 	node, err := chaos.StartNode(ctx, version)
@@ -107,11 +120,10 @@ func (f *flags) lane(ctx context.Context, version string, add func(*chaos.Result
 		return err
 	}
 	defer func() { _ = node.Close() }()
-	for i := range f.schedules {
+	for _, p := range f.plans() {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		p := chaos.Draw(f.seed + uint64(i))
 		one, err := f.one(ctx, node, p)
 		if err != nil {
 			return err
@@ -132,7 +144,7 @@ func (f *flags) one(ctx context.Context, node *chaos.Node, p *chaos.Plan) (*chao
 	fmt.Fprintf(os.Stderr, "%s %s\n", node.Version(), p)
 	r := chaos.Run(ctx, node, p, chaos.Options{Log: log})
 	fmt.Fprint(os.Stderr, summary(r))
-	if len(r.Bad) > 0 && f.logs != "" {
+	if (len(r.Bad) > 0 || f.keep) && f.logs != "" {
 		name := filepath.Join(f.logs, fmt.Sprintf("%d-%s", p.Seed, node.Version()))
 		if err := keep(name, log.Name(), node.Log(), summary(r)); err != nil {
 			return nil, err
@@ -147,7 +159,7 @@ func summary(r *chaos.Result) string {
 	fmt.Fprintf(&b, "%s seed %d, %.0f s: attempted %d, confirmed %d, unknown %d, excused %d, lost %d, duplicated %d of %d, reordered %d (ordered %v)\n", r.Version, r.Plan.Seed, r.Took.Seconds(), x.Attempted, x.Confirmed, x.Unknown,
 		x.Excused, x.Lost, x.Duplicated, r.Promise.Duplicates, x.Reordered, r.Promise.Ordered)
 	for i, s := range r.Struck {
-		fmt.Fprintf(&b, "  %s at %v, to %v: recovered in %v\n", s.Kind, s.Began.Round(time.Millisecond), s.Ended.Round(time.Millisecond), r.Recoveries[i].Round(time.Millisecond))
+		fmt.Fprintf(&b, "  %s at %v, to %v: recovered in %v\n", s.Kind, s.Began.Round(time.Millisecond), s.Ended.Round(time.Millisecond), r.Recoveries[i].Took.Round(time.Millisecond))
 	}
 	for _, bad := range r.Bad {
 		fmt.Fprintf(&b, "VIOLATED %s\n", bad)
