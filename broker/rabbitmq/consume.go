@@ -91,8 +91,10 @@ func streamArguments(from *broker.StreamOffset) amqp.Table {
 	default:
 		offset = "first"
 	}
-	return amqp.Table{"x-stream-offset": offset}
+	return amqp.Table{offsetArgument: offset}
 }
+
+const offsetArgument = "x-stream-offset"
 
 var (
 	errTryAgain  = errors.New("refused, though nobody consumes the queue now")

@@ -38,11 +38,7 @@ const (
 	codeNotImplemented     = 540
 )
 
-// noReplica is in what the broker says of a stream whose process on the node is not up, as for a while after a start of it: by the same code, at the same method, as of what is no stream. So the text
-// has to tell them apart, which has no "running" in 3.10: this one passes.
-const noReplica = "replica on the local node"
-
-// channelKind classifies why the broker closed a channel, by code and method: texts differ from version to version. There is one exception.
+// channelKind classifies why the broker closed a channel, by code and method: texts differ from version to version. There is one exception, see consumeKind.
 func channelKind(c *closeReason) error {
 	switch c.code {
 	case codeNotFound:
@@ -52,25 +48,33 @@ func channelKind(c *closeReason) error {
 	case codeResourceLocked, codeResourceError:
 		return broker.ErrRefused
 	case codePreconditionFailed:
-		if strings.Contains(c.text, noReplica) {
-			return broker.ErrUnavailable
-		}
-		return preconditionKind(c.method)
+		return preconditionKind(c)
 	}
 	return broker.ErrUnavailable
 }
 
 // preconditionKind: 406 is the broker's answer to very different things.
-func preconditionKind(method uint32) error {
-	switch method {
-	case exchangeDeclare, queueDeclare, basicConsume: // another type, other arguments, an offset on what is no stream
+func preconditionKind(c *closeReason) error {
+	switch c.method {
+	case exchangeDeclare, queueDeclare: // another type, other arguments
 		return broker.ErrWrongType
+	case basicConsume:
+		return consumeKind(c.text)
 	case exchangeDelete, queueDelete:
 		return broker.ErrInUse
 	case basicPublish: // larger than the broker's limit
 		return broker.ErrRefused
 	}
 	return broker.ErrUnavailable // an unknown tag, a consumer that took too long: another session may do
+}
+
+// consumeKind tells an offset on what is no stream, which the broker calls by the argument's name, from a stream that cannot be read yet: RabbitMQ 3.10 gives the same code while a stream's process has not started again,
+// also on the only node that there is. What cannot be told is tried again.
+func consumeKind(text string) error {
+	if strings.Contains(text, offsetArgument) {
+		return broker.ErrWrongType
+	}
+	return broker.ErrUnavailable
 }
 
 // dialKind classifies why no connection came about. told says that it is the broker's own answer, which another attempt will hardly change.
