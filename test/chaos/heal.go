@@ -5,22 +5,27 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/d2e2d648/weir"
+	"github.com/d2e2d648/weir/messages"
 )
 
-// heal: the faults are over. All that was written is settled, a fresh record of each writer arrives, nothing is missing, and the broker shows the consumers that should be there.
+// heal: the faults are over. All that was written is settled, a fresh record of each writer arrives, nothing is missing, peers hear each other, and the broker shows the consumers that should be there.
 func (r *run) heal(life context.Context) {
 	ctx, cancel := context.WithTimeout(life, healLimit)
 	defer cancel()
+	var peers sync.WaitGroup
+	peers.Go(func() { r.peersAreHeard(ctx) })
 	r.settled(ctx)
 	fresh := r.freshRecords(ctx)
 	if !r.arrived(ctx, fresh) {
 		r.whatIsMissing(fresh)
 	}
 	r.consumersAreBack(ctx)
+	peers.Wait()
 }
 
 // settled waits for the writers' last outcomes.
@@ -89,6 +94,42 @@ func (r *run) missing(fresh []int) (err error) {
 
 func (r *run) whatIsMissing(fresh []int) {
 	r.bad("not healed: %v; queue %s has %s, and its dead letters %s", r.missing(fresh), r.channel, r.node.depth(r.channel), r.node.depth(r.channel+".dead"))
+}
+
+// peersAreHeard waits until each endpoint has heard all of the other side again, live.
+func (r *run) peersAreHeard(ctx context.Context) {
+	if r.plan.NoStatus {
+		return
+	}
+	readers, writers := map[string]bool{}, map[string]bool{}
+	for _, u := range r.readers {
+		readers[readerName(u.n)] = true
+	}
+	for _, w := range r.writers {
+		writers[writerName(w.n)] = true
+	}
+	var all sync.WaitGroup
+	for _, u := range r.readers {
+		all.Go(func() { r.hears(ctx, readerName(u.n), u.ends.Subscribe(), maps.Clone(writers)) })
+	}
+	for _, w := range r.writers {
+		all.Go(func() { r.hears(ctx, writerName(w.n), w.ends.Subscribe(), maps.Clone(readers)) })
+	}
+	all.Wait()
+}
+
+func (r *run) hears(ctx context.Context, who string, events *weir.Subscription, deaf map[string]bool) {
+	defer events.Close()
+	for len(deaf) > 0 {
+		e, err := events.Next(ctx)
+		if err != nil {
+			r.bad("not healed: %s does not hear %v", who, slices.Sorted(maps.Keys(deaf)))
+			return
+		}
+		if status, ok := e.(*messages.StatusReceived); ok && !status.History {
+			delete(deaf, status.Peer.Context)
+		}
+	}
 }
 
 // wanted gives how many consumers each queue and stream of the channel should have.

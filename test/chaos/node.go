@@ -94,12 +94,22 @@ func (n *Node) direct(do func(*amqp.Channel) error) error {
 	return do(ch)
 }
 
-// deleteQueue deletes a queue or a stream; that it is not there is no error.
-func (n *Node) deleteQueue(name string) error {
-	return n.direct(func(ch *amqp.Channel) error {
-		_, err := ch.QueueDelete(name, false, false, false)
-		return err
-	})
+// deleteQueue deletes a queue or a stream; that it is not there is no error. A broker that has just started answers before it knows where its streams are.
+func (n *Node) deleteQueue(ctx context.Context, name string) error {
+	for {
+		err := n.direct(func(ch *amqp.Channel) error {
+			_, err := ch.QueueDelete(name, false, false, false)
+			return err
+		})
+		if refused := (*amqp.Error)(nil); !errors.As(err, &refused) || refused.Code != amqp.NotFound {
+			return err
+		}
+		select {
+		case <-time.After(50 * time.Millisecond): // nobody announces it
+		case <-ctx.Done():
+			return err
+		}
+	}
 }
 
 // clean deletes what a channel has left.
@@ -126,6 +136,12 @@ func (n *Node) depth(queue string) string {
 		return err.Error()
 	}
 	return text
+}
+
+// gone says that the broker knows of the queue or the stream, and has not started it: it answers everybody that it is "down or inaccessible".
+func (n *Node) gone(ctx context.Context, queue string) (bool, error) {
+	out, err := n.Ctl(ctx, "eval", fmt.Sprintf(`rabbit_amqqueue:with(rabbit_misc:r(<<"/">>, queue, <<"%s">>), fun(_) -> there end, fun({absent, _, _}) -> absent; (_) -> other end).`, queue))
+	return strings.TrimSpace(out) == "absent", err
 }
 
 // consumers asks the broker who consumes what, of the channel's queues and streams: how many each has.

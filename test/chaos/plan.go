@@ -22,6 +22,7 @@ type Plan struct {
 	Rate, Size             int // records a second of each writer, and bytes of each
 	Window, Poll, Prefetch int // 0: the default
 	Withdraw               int // one of so many writes has a context that ends soon; 0: none
+	Hold                   int // batches that a reader commits late, the last one first
 	Heartbeat, Health      time.Duration
 	For                    time.Duration // the traffic, at least
 	Faults                 []Fault
@@ -35,7 +36,7 @@ func Draw(seed uint64) *Plan {
 		Writers: 1 + rng.IntN(2), Readers: 1 + rng.IntN(2),
 		Rate: pick(rng, 200, 1000, 3000), Size: pick(rng, 32, 100, 1000),
 		Window: pick(rng, 0, 20, 300), Poll: pick(rng, 0, 7, 50), Prefetch: pick(rng, 0, 10, 500),
-		Withdraw:  pick(rng, 0, 0, 20),
+		Withdraw: pick(rng, 0, 0, 20), Hold: pick(rng, 0, 0, 4),
 		Heartbeat: pick(rng, 2*time.Second, 3*time.Second), Health: pick(rng, 500*time.Millisecond, 2*time.Second),
 		For: 5*time.Second + upTo(rng, 3*time.Second).Truncate(time.Millisecond),
 	}
@@ -62,7 +63,7 @@ func (p *Plan) String() string {
 	for _, o := range []struct {
 		is   bool
 		text string
-	}{{p.Ordered, "ordered"}, {p.SubEntries > 0, "sub-entries"}, {p.NoStatus, "no status"}, {p.WritersCreate, "writers create"}, {p.Together, "one runtime"}, {p.Withdraw > 0, "withdrawals"}} {
+	}{{p.Ordered, "ordered"}, {p.SubEntries > 0, "sub-entries"}, {p.NoStatus, "no status"}, {p.WritersCreate, "writers create"}, {p.Together, "one runtime"}, {p.Withdraw > 0, "withdrawals"}, {p.Hold > 0, "late commits"}} {
 		if o.is {
 			b.WriteString(", " + o.text)
 		}

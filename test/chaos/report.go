@@ -11,6 +11,7 @@ import (
 // Report gathers what schedules have shown.
 type Report struct {
 	Schedules, Violated int
+	broker              int
 	confirmed           int
 	rows                map[Kind]*row
 }
@@ -23,7 +24,11 @@ type row struct {
 // Add takes in a schedule.
 func (r *Report) Add(one *Result) {
 	r.Schedules++
-	if len(one.Bad) > 0 {
+	switch {
+	case one.Broker:
+		r.broker++
+		return
+	case len(one.Bad) > 0:
 		r.Violated++
 	}
 	r.confirmed += one.Fates.Confirmed
@@ -74,7 +79,11 @@ func (r *Report) Markdown() string {
 		slices.Sort(row.recoveries)
 		fmt.Fprintf(&b, "| %s | %d | %d | %d | %s | %s |\n", k, row.times, row.lost, row.duplicated, quantile(row.recoveries, 0.5), quantile(row.recoveries, 0.99))
 	}
-	fmt.Fprintf(&b, "\n%d schedules, %d records confirmed, %d schedules violated a promise.\n", r.Schedules, r.confirmed, r.Violated)
+	fmt.Fprintf(&b, "\n%d schedules, %d records confirmed, %d schedules violated a promise", r.Schedules, r.confirmed, r.Violated)
+	if r.broker > 0 {
+		fmt.Fprintf(&b, "; %d are not counted, in which the broker itself did not get its queue or stream up again", r.broker)
+	}
+	b.WriteString(".\n")
 	return b.String()
 }
 

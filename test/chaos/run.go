@@ -35,6 +35,8 @@ type Result struct {
 	Struck     []Struck
 	Recoveries []Recovery // of each that struck
 	Bad        []string   // what must not be
+	// Broker says that the broker itself did not get the queue or the stream up again, not for anybody: then what is in Bad is not weir's.
+	Broker bool
 }
 
 // Options say how schedules are run.
@@ -82,14 +84,32 @@ func Run(ctx context.Context, node *Node, p *Plan, o Options) *Result {
 	} else {
 		r.live(life)
 	}
-	if err := errors.Join(node.calm(life), node.clean(r.channel)); err != nil {
+	broker := r.brokers(life)
+	if err := errors.Join(node.calm(life), node.clean(r.channel)); err != nil && !broker {
 		r.bad("clean up: %v", err)
 	}
 	for _, events := range r.events {
 		events.Close()
 	}
 	r.counting.Wait()
-	return r.result()
+	out := r.result()
+	out.Broker = broker && len(out.Bad) > 0
+	return out
+}
+
+// brokers says whether what is wrong is the broker's own doing.
+func (r *run) brokers(ctx context.Context) bool {
+	r.mu.Lock()
+	fine := len(r.problems) == 0
+	r.mu.Unlock()
+	if fine {
+		return false
+	}
+	gone, err := r.node.gone(ctx, r.channel)
+	if err != nil {
+		r.bad("ask for the queue: %v", err)
+	}
+	return gone
 }
 
 func (r *run) say(format string, args ...any) {

@@ -46,7 +46,9 @@ func (r *run) bringAbout(ctx context.Context, f Fault) (hit time.Duration, err e
 	case Crash:
 		return r.evalAt(ctx, fmt.Sprintf(crash, r.channel))
 	case Delete:
-		err := r.node.deleteQueue(r.channel)
+		deleting, cancel := context.WithTimeout(ctx, ctlLimit)
+		defer cancel()
+		err := r.node.deleteQueue(deleting, r.channel)
 		r.ledger.deleted()
 		return r.ledger.now(), err
 	}

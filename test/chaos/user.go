@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -24,6 +25,7 @@ type writer struct {
 	ends  *weir.Writer[[]byte]
 	rng   *rand.Rand
 	under chan receiptOf // what is to be settled
+	once  sync.Once      // the first failure says all
 	tasks sync.WaitGroup
 }
 
@@ -113,7 +115,7 @@ func (w *writer) outcomes(first, n int, err error) {
 func (w *writer) failed(life context.Context, first, n int, err error) {
 	if err != nil && life.Err() == nil {
 		w.outcomes(first, n, err)
-		w.r.bad("writer %d: %v", w.n, err)
+		w.once.Do(func() { w.r.bad("writer %d: %v", w.n, err) })
 	}
 }
 
@@ -125,32 +127,65 @@ func (w *writer) fresh(ctx context.Context) (seq int, err error) {
 	return seq, err
 }
 
-// reader reads and commits until its context ends.
+// reader reads and commits until its context ends. One that holds batches commits some at a time, the last one first.
 type reader struct {
 	r    *run
 	n    int
 	ends *weir.Reader[[]byte]
+	held []heldBatch
 }
+
+type heldBatch struct {
+	first int // in the log
+	batch *weir.Batch[[]byte]
+}
+
+// holdsFor is how long a reader waits for another batch before it commits what it holds: it may have used up the prefetch.
+const holdsFor = 100 * time.Millisecond
 
 func (u *reader) read(ctx context.Context) {
 	for {
-		batch, err := u.ends.Read(ctx)
-		if err != nil {
+		batch, err := u.next(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err == nil:
+			u.held = append(u.held, heldBatch{u.r.ledger.deliver(u.n, batch.Values), batch})
+		case !errors.Is(err, context.DeadlineExceeded):
+			u.r.bad("reader %d: %v", u.n, err)
+			return
+		}
+		if err == nil && len(u.held) <= u.r.plan.Hold {
+			continue
+		}
+		if err := u.commit(ctx); err != nil {
 			if ctx.Err() == nil {
-				u.r.bad("reader %d: %v", u.n, err)
+				u.r.bad("reader %d: commit: %v", u.n, err)
 			}
 			return
 		}
-		first := u.r.ledger.deliver(u.n, batch.Values)
-		switch err := batch.Commit(ctx); {
+	}
+}
+
+// next waits for the next batch, but not for ever when others are held.
+func (u *reader) next(ctx context.Context) (*weir.Batch[[]byte], error) {
+	if len(u.held) > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, holdsFor)
+		defer cancel()
+	}
+	return u.ends.Read(ctx)
+}
+
+func (u *reader) commit(ctx context.Context) error {
+	for _, h := range slices.Backward(u.held) {
+		switch err := h.batch.Commit(ctx); {
 		case err == nil:
-			u.r.ledger.commit(u.n, first, len(batch.Values))
-		case errors.Is(err, weir.ErrRedelivered):
-		case ctx.Err() != nil:
-			return
-		default:
-			u.r.bad("reader %d: commit: %v", u.n, err)
-			return
+			u.r.ledger.commit(u.n, h.first, len(h.batch.Values))
+		case !errors.Is(err, weir.ErrRedelivered):
+			return err
 		}
 	}
+	u.held = u.held[:0]
+	return nil
 }

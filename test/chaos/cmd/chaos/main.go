@@ -159,10 +159,17 @@ func summary(r *chaos.Result) string {
 	fmt.Fprintf(&b, "%s seed %d, %.0f s: attempted %d, confirmed %d, unknown %d, excused %d, lost %d, duplicated %d of %d, reordered %d (ordered %v)\n", r.Version, r.Plan.Seed, r.Took.Seconds(), x.Attempted, x.Confirmed, x.Unknown,
 		x.Excused, x.Lost, x.Duplicated, r.Promise.Duplicates, x.Reordered, r.Promise.Ordered)
 	for i, s := range r.Struck {
-		fmt.Fprintf(&b, "  %s at %v, to %v: recovered in %v\n", s.Kind, s.Began.Round(time.Millisecond), s.Ended.Round(time.Millisecond), r.Recoveries[i].Took.Round(time.Millisecond))
+		alone := ""
+		if r.Recoveries[i].Alone {
+			alone = " (alone)"
+		}
+		fmt.Fprintf(&b, "  %s at %v, to %v: recovered in %v%s\n", s.Kind, s.Began.Round(time.Millisecond), s.Ended.Round(time.Millisecond), r.Recoveries[i].Took.Round(time.Millisecond), alone)
 	}
 	for _, bad := range r.Bad {
 		fmt.Fprintf(&b, "VIOLATED %s\n", bad)
+	}
+	if r.Broker {
+		b.WriteString("  the broker itself did not get the queue or the stream up again\n")
 	}
 	if len(r.Bad) > 0 {
 		fmt.Fprintf(&b, "  again: go run ./test/chaos/cmd/chaos -schedules 1 -seed %d -version %s\n", r.Plan.Seed, r.Version)
