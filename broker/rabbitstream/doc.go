@@ -21,6 +21,9 @@
 // A record together with its properties must fit into a frame, which is 1 MiB unless the broker is configured otherwise: what does not ends its session with
 // ErrRefused, as a record does over AMQP that is above that limit.
 //
+// A publisher's connection that is half-open, while the broker answers scouts, cannot be told from one that an alarm keeps from being read: it is given up when two heartbeats of the
+// broker in a row are missing, which the alarm does not stop: after two to three times Heartbeat, at least 3 s each.
+//
 // What nothing here can mend: a compressed batch of sub-entries that is malformed ends the process, in the client's own goroutine. weir writes none.
 //
 // Permissions: a name needs the permission to read, and on RabbitMQ 3.10 a consumer's name the one to write, too.

@@ -155,7 +155,7 @@ func (u *reader) read(ctx context.Context) {
 			u.r.bad("reader %d: %v", u.n, err)
 			return
 		}
-		if err == nil && len(u.held) <= u.r.plan.Hold {
+		if err == nil && len(u.held) <= u.r.plan.Hold && u.holds() < u.r.plan.prefetch()/2 {
 			continue
 		}
 		if err := u.commit(ctx); err != nil {
@@ -165,6 +165,14 @@ func (u *reader) read(ctx context.Context) {
 			return
 		}
 	}
+}
+
+// holds counts the records of what is held: with all that the prefetch allows nothing more would come.
+func (u *reader) holds() (n int) {
+	for _, h := range u.held {
+		n += len(h.batch.Values)
+	}
+	return n
 }
 
 // next waits for the next batch, but not for ever when others are held.

@@ -143,6 +143,9 @@ func (f *flags) one(ctx context.Context, node *chaos.Node, p *chaos.Plan) (*chao
 	defer func() { _ = log.Close() }()
 	fmt.Fprintf(os.Stderr, "%s %s\n", node.Version(), p)
 	r := chaos.Run(ctx, node, p, chaos.Options{Log: log})
+	if ctx.Err() != nil { // what it was cut off in is nobody's fault
+		return nil, ctx.Err()
+	}
 	fmt.Fprint(os.Stderr, summary(r))
 	if (len(r.Bad) > 0 || f.keep) && f.logs != "" {
 		name := filepath.Join(f.logs, fmt.Sprintf("%d-%s", p.Seed, node.Version()))
