@@ -91,6 +91,10 @@ func (t *topology) dial(a *attempt, wait time.Duration) {
 
 // release gives the connection back. One that is not to be used again is closed by its last user.
 func (t *topology) release(d *desk) {
+	keep := keepTopology
+	if t.crowded() {
+		keep = keepCrowded
+	}
 	t.mu.Lock()
 	if d.idle == nil { // it is alone's, who closes it
 		t.mu.Unlock()
@@ -99,7 +103,7 @@ func (t *topology) release(d *desk) {
 	d.users--
 	last := d.users == 0
 	if last && !d.retired {
-		d.idle.Reset(keepTopology)
+		d.idle.Reset(keep)
 	}
 	over := last && d.retired
 	t.mu.Unlock()

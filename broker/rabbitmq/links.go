@@ -17,6 +17,13 @@ func (k *keeper) room() *link {
 	return nil
 }
 
+// connections says how many there are.
+func (k *keeper) connections() int {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return len(k.links)
+}
+
 // keep takes a new connection in.
 func (k *keeper) keep(l *link) {
 	now := time.Now()

@@ -30,6 +30,7 @@ func New(config Config) (*Port, error) {
 	p.publishing = newKeeper(ctx, &p.tasks, &c, "publish")
 	p.consuming = newKeeper(ctx, &p.tasks, &c, "consume")
 	p.topology = newTopology(ctx, &p.tasks, &c)
+	p.topology.crowded = func() bool { return p.publishing.connections()+p.consuming.connections() > 2 }
 	return p, nil
 }
 

@@ -17,7 +17,8 @@ const (
 	maxRequests  = 32               // carried out at a time
 	requestTime  = 30 * time.Second // then a request is given up; its owner's own deadline is sooner
 	abandonTime  = 90 * time.Second // then the connection is cut, too: see partingTime
-	keepTopology = time.Second      // how long the connection waits for further requests
+	keepTopology = 5 * time.Second  // how long the connection waits for further requests
+	keepCrowded  = time.Second / 4  // the same, where the sessions have more than two connections
 	maxSpare     = maxRequests
 )
 
@@ -34,6 +35,8 @@ type topology struct {
 	tasks  *sync.WaitGroup
 	dialer dialer
 	places chan struct{}
+	// crowded says that there are many connections beside this one.
+	crowded func() bool
 
 	mu      sync.Mutex
 	shut    bool
