@@ -44,7 +44,7 @@ func busy(t *testing.T) (b *bed, writer, reader *end) {
 
 // Writes that are awaited and overlap go by several sessions; what has an order never makes another one.
 func TestAwaitedWritesGoBySeveralSessions(t *testing.T) {
-	b, writer, reader := both(t, noStatus)
+	b, writer, _ := both(t, noStatus)
 	b.world.Broker().Delay(2 * time.Millisecond)
 	for range 40 {
 		writer.write("bound")
@@ -54,7 +54,7 @@ func TestAwaitedWritesGoBySeveralSessions(t *testing.T) {
 	if n := b.world.Broker().Counts().Publishers; n != 1 {
 		t.Errorf("%d sessions for what has an order", n)
 	}
-	b, writer, reader = busy(t)
+	b, writer, reader := busy(t)
 	flows(writer, reader, "after")
 	if m := await(b, writer.close(10*time.Second), 11*time.Second); m.Err != nil {
 		t.Error(m.Err)

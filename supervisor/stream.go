@@ -131,17 +131,18 @@ type places struct {
 	sums    []uint32
 }
 
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
-
 func (p *places) add(m *messages.Delivered) {
 	if len(p.sums) == 0 {
 		p.first = m.First
 	}
 	for i := range m.Records {
 		p.offsets.Add(m.First+uint64(i), m.Records[i].Offset)
-		p.sums = append(p.sums, crc32.Checksum(m.Records[i].Body, castagnoli))
+		p.sums = append(p.sums, checksum(m.Records[i].Body))
 	}
 }
+
+// checksum is by the table that every processor has in hardware; it is made once.
+func checksum(body []byte) uint32 { return crc32.Checksum(body, crc32.MakeTable(crc32.Castagnoli)) }
 
 // of gives a tag's, and lets go of all up to it. Tags rise.
 func (p *places) of(tag uint64) place {
@@ -178,7 +179,7 @@ func (p *position) delivered(records []broker.Record) (committed int) {
 
 // another says whether the record is not the one that was committed last, though it is at its place.
 func (p *position) another(r *broker.Record) bool {
-	return p.next > p.start && r.Offset == p.next-1 && crc32.Checksum(r.Body, castagnoli) != p.sum
+	return p.next > p.start && r.Offset == p.next-1 && checksum(r.Body) != p.sum
 }
 
 // onStreamed takes in a stream's records, which come in the order of their offsets.

@@ -119,7 +119,7 @@ func probeStreams(ctx context.Context, rt *weir.Runtime, config rabbitstream.Con
 // root is the cause that no other is behind.
 func root(err error) error {
 	for {
-		switch e := err.(type) {
+		switch e := err.(type) { //nolint:errorlint // it is this error that is asked for the next one
 		case interface{ Unwrap() error }:
 			if e.Unwrap() == nil {
 				return err

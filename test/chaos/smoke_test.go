@@ -1,7 +1,6 @@
 package chaos
 
 import (
-	"fmt"
 	"testing"
 
 	"github.com/d2e2d648/weir/test/rabbit"
@@ -33,7 +32,7 @@ func TestSmoke(t *testing.T) {
 					t.Errorf("seed %d: %s", seed, bad)
 				}
 				if len(r.Bad) > 0 {
-					t.Log(fmt.Sprintf("again: go run ./test/chaos/cmd/chaos -schedules 1 -seed %d -version %s", seed, version))
+					t.Logf("again: go run ./test/chaos/cmd/chaos -schedules 1 -seed %d -version %s", seed, version)
 				}
 			}
 		})

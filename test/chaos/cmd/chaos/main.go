@@ -139,7 +139,7 @@ func (f *flags) one(ctx context.Context, node *chaos.Node, p *chaos.Plan) (*chao
 	if err != nil {
 		return nil, err
 	}
-	defer os.Remove(log.Name())
+	defer func() { _ = os.Remove(log.Name()) }()
 	defer func() { _ = log.Close() }()
 	fmt.Fprintf(os.Stderr, "%s %s\n", node.Version(), p)
 	r := chaos.Run(ctx, node, p, chaos.Options{Log: log})
