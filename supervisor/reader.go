@@ -92,7 +92,7 @@ func (r *Reader) onDelivered(ctx actor.Context, m *messages.Delivered) {
 	} else {
 		r.account.delivered(m)
 	}
-	r.handOver(ctx)
+	r.handOver()
 }
 
 func (r *Reader) onDemand(ctx actor.Context, m *messages.Demand) {
@@ -104,7 +104,7 @@ func (r *Reader) onDemand(ctx actor.Context, m *messages.Demand) {
 	r.demanded++
 	d := demand{n: r.demanded, most: max(1, m.Max), reply: reply}
 	r.demands = append(r.demands, d)
-	if r.handOver(ctx); len(r.demands) > 0 && r.cfg.PollTimeout > 0 {
+	if r.handOver(); len(r.demands) > 0 && r.cfg.PollTimeout > 0 {
 		r.demands[len(r.demands)-1].timer = r.env.After(ctx.ActorSystem(), r.cfg.PollTimeout, ctx.Self(), &demandTimeout{d.n})
 	}
 }
@@ -129,7 +129,7 @@ func (r *Reader) onDemandTimeout(ctx actor.Context, m *demandTimeout) {
 }
 
 // handOver answers demands, in their order, with what is there.
-func (r *Reader) handOver(ctx actor.Context) {
+func (r *Reader) handOver() {
 	for len(r.demands) > 0 {
 		b := r.account.take(r.demands[0].most)
 		if b == nil {

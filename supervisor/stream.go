@@ -104,7 +104,7 @@ func (p *position) opened(at uint64) error {
 		*p = position{known: true, start: at, next: at, handed: at}
 		return nil
 	}
-	if asked, _ := p.from(nil); at < asked.Offset {
+	if at < p.again() {
 		p.anew()
 		return errStreamAnew
 	}
@@ -152,17 +152,20 @@ func (p *places) of(tag uint64) place {
 	return at
 }
 
-// from says where the next session begins, and whether what is stored does not matter. It begins with the last record that was committed, so that this is stored again: the session that was to
-// store it may have failed before it could.
+// from says where the next session begins, and whether what is stored does not matter.
 func (p *position) from(s *Stream) (broker.StreamOffset, bool) {
 	if !p.known {
 		return s.Start, s.IgnoreStored
 	}
-	at := p.next
-	if at > p.start {
-		at--
+	return broker.StreamOffset{From: broker.FromOffset, Offset: p.again()}, true
+}
+
+// again is where all sessions but the first begin: with the last record that was committed, so that this is stored again: the session that was to store it may have failed before it could.
+func (p *position) again() uint64 {
+	if p.next > p.start {
+		return p.next - 1
 	}
-	return broker.StreamOffset{From: broker.FromOffset, Offset: at}, true
+	return p.next
 }
 
 // delivered marks the records that were delivered before, which the broker does not know, and says how many, which come first, are committed already.

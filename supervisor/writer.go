@@ -144,7 +144,7 @@ func (w *Writer) onWithdraw(ctx actor.Context, m *messages.Withdraw) {
 
 // onConfirmed: sequences are absolute, so a confirm of a dead incarnation is as true as any; it only proves nothing for the living one.
 func (w *Writer) onConfirmed(ctx actor.Context, m *messages.Confirmed) {
-	w.confirm(ctx, m.First-w.sequences.base, m.Last-w.sequences.base)
+	w.confirm(m.First-w.sequences.base, m.Last-w.sequences.base)
 	if k := w.current(m.From); k != nil {
 		k.proved()
 		w.pause = nackPauseFirst
@@ -154,7 +154,7 @@ func (w *Writer) onConfirmed(ctx actor.Context, m *messages.Confirmed) {
 }
 
 // confirm takes in that the broker has these of the account.
-func (w *Writer) confirm(ctx actor.Context, first, last uint64) {
+func (w *Writer) confirm(first, last uint64) {
 	before := w.account.open
 	ended := w.account.confirmed(first, last)
 	answers := make([]messages.Written, len(ended))
@@ -222,7 +222,7 @@ func (w *Writer) newData(in actors.Incarnation) actor.Actor {
 func (w *Writer) dataOpened(ctx actor.Context, m *messages.Ready) error {
 	last, err := w.sequences.opened(m.LastSequence, w.account.everSent-1)
 	if last > 0 {
-		w.confirm(ctx, 1, last)
+		w.confirm(1, last)
 	}
 	return err
 }
