@@ -18,7 +18,7 @@ var bugs = []bug{
 		patches: []patch{{"supervisor/writer.go", "\tw.account.rewind()\n",
 			"\tw.account.nacked(w.account.settled.Low(), w.account.sentTo-1)\n\tw.account.rewind()\n"}}},
 	{name: "StaleCommit", // a commit of an old epoch is passed to the new consumer
-		patches: []patch{{"supervisor/reader.go", "\tcase m.Batch.Epoch != r.data.epoch || r.data.pid == nil:\n",
+		patches: []patch{{"supervisor/committing.go", "\tcase m.Batch.Epoch != r.data.epoch || r.data.pid == nil:\n",
 			"\tcase m.Batch.Epoch != r.data.epoch && r.data.ready:\n" +
 				"\t\tctx.Send(r.data.pid, &messages.Acknowledge{Epoch: r.data.epoch, Tag: m.Batch.Last})\n" +
 				"\t\treply(&messages.Committed{})\n" +
@@ -30,11 +30,11 @@ var bugs = []bug{
 	{name: "NoWindowWake", // a confirm does not send what waited for the window
 		patches: []patch{{"supervisor/writer.go", "\t\tw.pause = nackPauseFirst\n\t}\n\tw.pump(ctx)\n", "\t\tw.pause = nackPauseFirst\n\t}\n"}}},
 	{name: "CommitLostOnFail", // a commit of a failed consumer's batch is never answered
-		patches: []patch{{"supervisor/reader.go", "\t\treply(&messages.Committed{Err: ErrRedelivered})\n", ""}}},
+		patches: []patch{{"supervisor/committing.go", "r.data.pid == nil:\n\t\treply(&messages.Committed{Err: ErrRedelivered})\n", "r.data.pid == nil:\n"}}},
 	{name: "GraceNeverCloses", // a proof does not close the grace window
 		patches: []patch{{"supervisor/child.go", "\tif !c.grace.open {\n\t\treturn\n", "\tif c.failures >= 0 {\n\t\treturn\n"}}},
 	{name: "NoLeaseAbort", // an incarnation that is cut off keeps its sessions
-		patches: []patch{{"supervisor/child.go", "\tc.lease.Abort()\n\tstop(&c.watch)\n", "\tstop(&c.watch)\n"}}},
+		patches: []patch{{"supervisor/child.go", "\tc.lease.Abort()\n\tstop(&c.proof)\n", "\tstop(&c.proof)\n"}}},
 	{name: "NoReap", // a stopped child whose mailbox never runs again keeps its parent from stopping
 		patches: []patch{{"supervisor/child.go", "\tc.after(ctx, reapAfter, &reap{c.pid})\n", ""}}},
 	{name: "WindowLeak", // what was confirmed out of order is sent again, and never leaves the window
@@ -59,8 +59,8 @@ var bugs = []bug{
 			{"broker/embedded/stream.go", "min(max(from.Offset, l.first()), l.end)", "max(from.Offset, l.first())"}}},
 	{name: "HistoryComesFirst", // a live status that the history session reads before the live one is no event
 		patches: []patch{
-			{"supervisor/peers.go", "\tq.next(s)\n", "\twas := q.State\n\tq.next(s)\n"},
-			{"supervisor/peers.go", "if history || q.told && q.as == q.State {", "if history || known && was == q.State {"}}},
+			{"supervisor/peers.go", "\tq := n.peer\n", "\tq := n.peer\n\twas := q.State\n"},
+			{"supervisor/peers.go", "(!q.told || q.as != q.State)", "(n.appeared || was != q.State)"}}},
 	{name: "SilentEnd", // the embedded broker: a session that is ended while it is in a black hole never learns of it
 		patches: []patch{{"broker/embedded/link.go", "\t\t\tkept.push(arrival{event: &broker.Ended{Err: err}})\n", ""}}},
 }
