@@ -151,3 +151,24 @@ func TestStreamTakesNoRecordThatNoFrameHasRoomFor(t *testing.T) {
 		same(t, "reader", all(ctx, t, reader(ctx, t, rt, channel, "reader", weir.Stream())), []string{largest})
 	})
 }
+
+// A reader that takes a stream for a queue is told so, instead of reading it from wherever it ends.
+func TestStreamReadAsAQueue(t *testing.T) {
+	eachBroker(t, func(ctx context.Context, t *testing.T, rt *weir.Runtime, channel string) {
+		w := writer(ctx, t, rt, channel, "writer", weir.Stream(), weir.Create())
+		r, err := weir.OpenReader(ctx, rt, channel, weir.Text(), quick("reader")...)
+		if err == nil { // RabbitMQ shows it only by a record
+			if err := w.Write(ctx, "a record"); err != nil {
+				t.Fatal(err)
+			}
+			_, err = r.Read(ctx)
+			if closed := r.Close(ctx); closed == nil {
+				t.Error("closed in order")
+			}
+		}
+		var failed *weir.ChannelError
+		if !errors.As(err, &failed) || !failed.Permanent || !errors.Is(err, broker.ErrWrongType) || !strings.Contains(err.Error(), "it is a stream") {
+			t.Errorf("it was told: %v", err)
+		}
+	})
+}

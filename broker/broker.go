@@ -39,7 +39,7 @@
 //     but what consumers hold, and with Consumers 1 nothing but what this one holds. What they hold unsettled does not count, and what this session rejected just before need not count yet.
 //     Before Opened and after Close or Ended Inspect does nothing. Of a stream Ready is what is there
 //     behind the last record that this session was told of, where the port knows names (rule 22), and Consumers need not count others; else it is the broker's own figure and of no use (RabbitMQ says 0,
-//     whatever is there). A session that does not consume a stream as one (ConsumerConfig.Stream) must not ask.
+//     whatever is there). A session that consumes a stream without ConsumerConfig.Stream ends with ErrWrongType, at the latest at its first delivery.
 //  21. With PublisherConfig.Name the broker remembers, for the stream and that name and over sessions, the greatest sequence that it has. Opened says which
 //     (LastSequence; 0: none). What is published with a sequence at or below it is confirmed and not stored again. So the sequences of a name must rise,
 //     and one publisher has it at a time: of two that share it, the broker confirms records that it drops.

@@ -157,7 +157,11 @@ func closeLosesNothing(e *env) {
 func endsOnDelete(typ broker.QueueType) func(*env) {
 	return func(e *env) {
 		q := e.queue(broker.QueueOptions{Type: typ})
-		a, b := e.of(q), e.of(q)
+		open := e.of
+		if typ == broker.Stream {
+			open = func(q string) *consumer { return e.from(q, broker.StreamOffset{}) }
+		}
+		a, b := open(q), open(q)
 		e.must(broker.DeleteQueue{Name: q})
 		e.isError("Ended", a.ended(), broker.ErrNotFound)
 		e.isError("Ended", b.ended(), broker.ErrNotFound)

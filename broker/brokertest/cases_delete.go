@@ -45,7 +45,7 @@ func ifUnused(typ broker.QueueType) func(*env) {
 
 func ifUnusedStream(e *env) {
 	q := e.queue(broker.QueueOptions{Type: broker.Stream})
-	c := e.of(q)
+	c := e.from(q, broker.StreamOffset{})
 	e.must(broker.DeleteQueue{Name: q, IfUnused: true})
 	e.isError("Ended", c.ended(), broker.ErrNotFound)
 	e.fails(broker.InspectQueue{Name: q}, broker.ErrNotFound)

@@ -11,7 +11,7 @@ var streamCases = []Case{
 	{"a stream from its first record", nil, streamFirst},
 	{"a stream from its last chunk", nil, streamLast},
 	{"a stream from the next record", nil, streamNext},
-	{"a stream from nowhere begins at the next record", nil, streamNowhere},
+	{"a stream is not consumed as a queue", nil, streamAsQueue},
 	{"a stream from an offset", nil, streamOffset},
 	{"a stream from a time", nil, streamTime},
 	{"a stream offset on what is no stream", nil, streamWrongType},
@@ -79,13 +79,16 @@ func streamNext(e *env) {
 	c.offsets(c.takes(numbers(5, 5)...), 5)
 }
 
-func streamNowhere(e *env) {
+// Some ports see what it is only by a record.
+func streamAsQueue(e *env) {
 	q := e.stream()
 	p := e.to(q)
 	p.put(numbers(0, 5)...)
-	c := e.of(q)
-	p.put(numbers(5, 5)...)
-	c.offsets(c.takes(numbers(5, 5)...), 5)
+	c := e.openConsumer(e.lease, broker.ConsumerConfig{Queue: q})
+	if first := c.next(); !isEnded(first) {
+		p.put("one more")
+	}
+	e.isError("Ended", c.ended(), broker.ErrWrongType)
 }
 
 // Offset 7 is in the middle of a batch.

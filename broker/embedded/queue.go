@@ -44,6 +44,8 @@ func (q *queue) admits(c *broker.ConsumerConfig) error {
 		return broker.ErrNotFound
 	case c.Stream != nil && q.log == nil:
 		return fmt.Errorf("%w: it is no stream", broker.ErrWrongType)
+	case c.Stream == nil && q.log != nil:
+		return fmt.Errorf("%w: it is a stream", broker.ErrWrongType)
 	case c.Exclusive && len(q.consumers) > 0:
 		return fmt.Errorf("exclusively: %w: it has consumers", broker.ErrRefused)
 	case len(q.consumers) > 0 && q.consumers[0].config.Exclusive:

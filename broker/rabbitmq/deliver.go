@@ -59,6 +59,9 @@ func (c *consumer) methodFrame(f frame) bool {
 	return false
 }
 
+// errStream: nothing but a delivery tells that a queue is one.
+var errStream = errors.New("it is a stream, and consumed as a queue it would be read from where it ends now")
+
 var errCancelled = errors.New("the broker cancelled the consumer")
 
 // closed follows channel.close. 403 to basic.consume is the opening's to explain.
@@ -84,7 +87,7 @@ func (c *consumer) header(payload []byte) bool {
 	c.left, _ = decodeSize(payload)
 	if c.config.Properties || hasHeaders(payload) {
 		p := decodeProperties(payload)
-		if offset, ok := p.streamOffset(); ok { // a stream need not be consumed as one
+		if offset, ok := p.streamOffset(); ok {
 			c.next.Offset, c.offsets = offset, true
 		}
 		if c.config.Properties {
@@ -136,6 +139,10 @@ func (c *consumer) wrap() {
 
 // gathered tells the deliveries of one read, unless Close was called (rule 16).
 func (c *consumer) gathered() {
+	if c.offsets && c.config.Stream == nil {
+		c.end(failure(c.what, broker.ErrWrongType, errStream))
+		return
+	}
 	if len(c.batch) > 0 {
 		c.wrap()
 	}
