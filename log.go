@@ -39,6 +39,8 @@ func logEvent(log *zerolog.Logger, event Event) {
 		ofChild(log.Debug(), e.From).Msg("child started")
 	case *messages.ChildReady:
 		ofChild(log.Debug(), e.From).Dur("took", e.Took).Msg("child is ready")
+	case *messages.ChildRenewed:
+		ofChild(log.Debug(), e.From).Msg("child was idle, and is renewed")
 	case *messages.ChildFailed:
 		logFailure(log.Warn(), e)
 	case *messages.GraceOpened:

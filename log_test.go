@@ -62,6 +62,7 @@ var (
 	}{
 		{&messages.StateChanged{Head: logHead, Was: messages.Opening, Is: messages.Running}, `{"level": "info", "was": "opening", "message": "channel is running"}`},
 		{&messages.ChildStarted{Head: logHead, From: logFrom}, `{"level": "debug", "actor": "data-consumer", "epoch": 7, "message": "child started"}`},
+		{&messages.ChildRenewed{Head: logHead, From: logFrom}, `{"level": "debug", "actor": "data-consumer", "epoch": 7, "message": "child was idle, and is renewed"}`},
 		{&messages.ChildReady{Head: logHead, From: logFrom, Took: time.Second}, `{"level": "debug", "actor": "data-consumer", "epoch": 7, "took": 1000, "message": "child is ready"}`},
 		{&messages.ChildFailed{Head: logHead, From: logFrom, Err: errLog, Stack: []byte("s"), Retry: time.Second, Used: time.Minute, Window: time.Hour},
 			`{"level": "warn", "actor": "data-consumer", "epoch": 7, "error": "why", "stack": "s", "retry": 1000, "grace_used": 60000, "grace_window": 3600000, "message": "child failed and is replaced"}`},

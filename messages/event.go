@@ -40,6 +40,12 @@ type (
 		Took time.Duration
 	}
 
+	// ChildRenewed says that an incarnation that had been idle for long was ended in order, and is followed by another at once: a broker that had forgotten it would never have said so. It is no failure.
+	ChildRenewed struct {
+		Head
+		From
+	}
+
 	// ChildFailed says that an incarnation ended by a panic, an error, an exited goroutine, a hang or a lost connection, and was cut off.
 	ChildFailed struct {
 		Head

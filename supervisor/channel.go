@@ -280,6 +280,7 @@ func (c *channel) onWatchdog(ctx actor.Context) {
 			c.replace(ctx, k, &actors.Failure{Err: ErrHung})
 		}
 	}
+	c.renewStatuses(ctx)
 }
 
 func (c *channel) onProven(m *proven) {

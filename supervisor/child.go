@@ -42,6 +42,7 @@ type child struct {
 	pings   uint64
 	heard   bool         // since the last look
 	looks   int          // since it was asked whether it answers; 0 while it is not asked
+	spoke   time.Time    // one that reads statuses: when it was ready, or told some
 	proof   actors.Timer // due when it has been ready for long enough
 	retry   actors.Timer // due when the next one may start
 	waiting bool         // for the topology actor, before the next one may start
@@ -91,7 +92,7 @@ func (c *child) after(ctx actor.Context, d time.Duration, msg any) actors.Timer 
 
 // becameReady stops the grace window's clock.
 func (c *child) becameReady(ctx actor.Context) {
-	c.ready = true
+	c.ready, c.spoke = true, c.owner.now()
 	c.works(ctx)
 	c.owner.emit(&messages.ChildReady{Head: c.owner.head(), From: c.from(), Took: c.owner.now().Sub(c.began)})
 }

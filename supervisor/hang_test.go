@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"reflect"
 	"runtime"
+	"strings"
 	"testing"
 	"time"
 
@@ -65,11 +66,11 @@ func TestOnlySilentChildrenAreAsked(t *testing.T) {
 	asked := map[string]int{}
 	b.inject = func(id string, msg any) {
 		if _, ok := msg.(*messages.Ping); ok {
-			asked[id]++
+			asked[strings.TrimRight(id, "0123456789")]++
 		}
 	}
 	b.world.RunFor(time.Minute)
-	for _, end := range []string{"writer/data-producer-1", "reader/data-consumer-1"} {
+	for _, end := range []string{"writer/data-producer-", "reader/data-consumer-"} {
 		if n := asked[end]; n < 14 || n > 16 {
 			t.Errorf("%s, which has nothing to say, was asked %d times in a minute", end, n)
 		}

@@ -25,6 +25,7 @@ type Reader struct {
 	before    uint64 // of them, by incarnations before this one
 	committed uint64 // up to which all were committed by incarnations before this one, or were handed over by them and come again
 	looks     []look
+	audited   audited
 	lostAt    time.Time // a session was lost, and the broker may not have seen its end yet
 	unsure    bool      // the last session was lost after something of it was committed, and none has come up since
 }
@@ -76,6 +77,13 @@ func (r *Reader) Receive(ctx actor.Context) {
 		r.onLooked(ctx, m)
 	case *messages.AcknowledgeInput:
 		r.onAcknowledgeInput(ctx, m)
+	case *messages.Finished:
+		if !r.onRenewed(ctx, m) {
+			r.receive(ctx)
+		}
+	case *watchdog:
+		r.receive(ctx)
+		r.audit(ctx)
 	default:
 		r.receive(ctx)
 	}
@@ -87,6 +95,9 @@ func (r *Reader) onDelivered(ctx actor.Context, m *messages.Delivered) {
 		return // its session has ended: the broker delivers them again
 	}
 	k.proved()
+	if r.audited.delivered(r.now()); r.audited.renews {
+		return
+	}
 	if r.cfg.Stream != nil {
 		r.onStreamed(ctx, m)
 	} else {
@@ -161,10 +172,13 @@ func (r *Reader) newData(in actors.Incarnation) actor.Actor {
 		from, anyway := r.position.from(s)
 		config.Stream, config.IgnoreStored, config.Name = &from, anyway, r.cfg.Name
 	} else {
-		config.Exclusive = r.cfg.Ordered && (!r.cfg.Create || r.cfg.Compat)
+		config.Exclusive = r.exclusive()
 	}
 	return actors.NewDataConsumer(in, config)
 }
+
+// exclusive says that the consumer must keep others away: the queue does not see to it that one at a time is active.
+func (r *Reader) exclusive() bool { return r.cfg.Ordered && (!r.cfg.Create || r.cfg.Compat) }
 
 func (r *Reader) dataOpened(_ actor.Context, m *messages.Ready) error {
 	if r.cfg.Stream == nil {
@@ -177,19 +191,25 @@ func (r *Reader) dataReady(ctx actor.Context) {
 	if r.cfg.Stream == nil {
 		r.unsure = false // what the broker did not get is delivered again
 	}
+	r.audited.begin(r.now())
 	r.look(ctx)
 }
 
 func (r *Reader) dataLost() {
 	r.unsure = r.unsure || r.account.any()
-	r.committed, r.before = r.commits(), r.handed
-	r.account = newHandedOver()
+	r.sessionOver()
 	switch {
 	case r.cfg.Stream == nil:
 		r.lostAt = r.now()
 	case errors.Is(r.data.cause, broker.ErrNotFound):
 		r.position.anew()
 	}
+}
+
+// sessionOver takes in that the next session's tags begin at 1.
+func (r *Reader) sessionOver() {
+	r.committed, r.before = r.commits(), r.handed
+	r.account = newHandedOver()
 	for i := range r.looks {
 		r.looks[i].asked = false
 	}

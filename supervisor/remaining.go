@@ -6,6 +6,7 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"github.com/d2e2d648/weir/actors"
 	"github.com/d2e2d648/weir/messages"
 )
 
@@ -58,6 +59,10 @@ func (r *Reader) onLooked(ctx actor.Context, m *messages.Looked) {
 	if k == nil {
 		return
 	}
+	if why := r.unserved(m); why != nil {
+		r.replace(ctx, k, &actors.Failure{Err: why})
+		return
+	}
 	k.proved()
 	records := m.Ready > 0 || r.account.waiting > 0 || r.haunted(m.Consumers)
 	for len(r.looks) > 0 && r.looks[0].asked {
@@ -65,6 +70,7 @@ func (r *Reader) onLooked(ctx actor.Context, m *messages.Looked) {
 		r.looks = r.looks[1:]
 		r.answerLook(l, records)
 	}
+	r.renew(ctx)
 	r.look(ctx)
 }
 

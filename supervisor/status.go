@@ -50,6 +50,7 @@ func (c *channel) onPeersSaid(ctx actor.Context, m *messages.PeersSaid) {
 		return
 	}
 	k.proved()
+	k.spoke = c.now()
 	side, next := c.otherSide, &c.statusNext
 	if k == c.memberConsumer {
 		side, next = c.side, &c.memberNext

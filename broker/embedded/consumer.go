@@ -105,8 +105,17 @@ func (c *consumer) receive(p packet) {
 		}
 		c.queue.wake()
 	case inspect: // what is assigned was told: dispatch flushes before it returns
-		c.say(&broker.Inspected{Ready: c.queue.ahead(c), Consumers: len(c.queue.consumers)})
+		c.count()
 	}
+}
+
+// count answers Inspect.
+func (c *consumer) count() {
+	if c.b.queues[c.config.Queue] != c.queue { // a consumer that was forgotten was not told
+		c.end(c.error(broker.ErrNotFound))
+		return
+	}
+	c.say(&broker.Inspected{Ready: c.queue.ahead(c), Consumers: len(c.queue.consumers)})
 }
 
 // store keeps the tag's offset under the consumer's name.

@@ -66,6 +66,20 @@ func (b *Broker) KillOwner(prefix string) {
 	}
 }
 
+// ForgetOwner takes the consumers of the leases whose owner begins with the prefix out of their queues and does not tell them. What they had unsettled is
+// delivered again, to others. It says how many there were.
+func (b *Broker) ForgetOwner(prefix string) (n int) {
+	for _, c := range b.consumers.list() {
+		if c.lease.owned(prefix) {
+			n++
+			c.queue.consumers = without(c.queue.consumers, c)
+			c.queue.giveAllBack(&c.unsettled)
+			c.queue.wake()
+		}
+	}
+	return n
+}
+
 // Refuse makes openings and requests fail with ErrUnavailable until that time of the loop. What is open stays.
 func (b *Broker) Refuse(until time.Duration) { b.faults.refuseUntil = until }
 

@@ -38,7 +38,7 @@ const (
 	fencing              // basic.qos waits for its answer
 )
 
-var errNotCounted = errors.New("the broker has not counted the records of the queue in time")
+var errNotCounted = errors.New("the broker has not counted the records of the queue in time: the queue has no leader, or does not know this consumer any more")
 
 // Inspect is the port's.
 func (c *consumer) Inspect() {

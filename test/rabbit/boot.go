@@ -14,15 +14,15 @@ import (
 // things to do.
 const bootLimit = 2 * time.Minute
 
-// run starts the Erlang VM and waits until it serves.
-func (n *Node) run(ctx context.Context) error {
+// run starts the Erlang VM and waits until it is up.
+func (n *Node) run(ctx context.Context, up func(context.Context) bool) error {
 	beam, err := n.startBeam()
 	if err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, bootLimit, errors.New("not up after "+bootLimit.String()))
 	defer cancel()
-	err = n.awaitReady(ctx, beam)
+	err = n.await(ctx, beam, up)
 	if err == nil {
 		return nil
 	}
@@ -73,9 +73,9 @@ func (n *Node) sandbox(name string, args ...string) *exec.Cmd {
 // even log.
 func (n *Node) console() string { return filepath.Join(n.slot.dir, "console.log") }
 
-// awaitReady waits until the node serves, has ended, or ctx ends.
-func (n *Node) awaitReady(ctx context.Context, beam *process) error {
-	for !n.ready(ctx) {
+// await waits until the node is up, has ended, or ctx ends.
+func (n *Node) await(ctx context.Context, beam *process, up func(context.Context) bool) error {
+	for !up(ctx) {
 		select {
 		case <-beam.done:
 			return beam.ended("the node, while it started,")

@@ -66,7 +66,7 @@ func (n *Node) boot(ctx context.Context) error {
 	if err := n.startEpmd(); err != nil {
 		return err
 	}
-	return n.run(ctx)
+	return n.run(ctx, n.complete)
 }
 
 // URL is where an AMQP client of the default user dials.
@@ -132,7 +132,7 @@ func (n *Node) Restart(ctx context.Context) error {
 	if err := n.Stop(ctx); err != nil {
 		return err
 	}
-	if err := n.run(ctx); err != nil {
+	if err := n.run(ctx, n.ready); err != nil {
 		return fmt.Errorf("restart RabbitMQ %s: %w", n.Version(), err)
 	}
 	return nil

@@ -5,6 +5,7 @@ import (
 	"context"
 	"io"
 	"net"
+	"os"
 	"time"
 )
 
@@ -18,6 +19,18 @@ func (n *Node) ready(ctx context.Context) bool {
 		return false
 	}
 	return !n.options.Stream || listens(ctx, n.StreamAddress())
+}
+
+// startupComplete is what a node logs when all of it has started.
+var startupComplete = []byte("Server startup complete")
+
+// complete says whether a node that starts for the first time has started whole.
+// One that is ready before does not take itself for running yet: RabbitMQ 4.0
+// then deletes a queue by force, as one that is down, and leaves its process and
+// its consumers behind, who hear nothing of it.
+func (n *Node) complete(ctx context.Context) bool {
+	log, err := os.ReadFile(n.Log())
+	return err == nil && bytes.Contains(log, startupComplete) && n.ready(ctx)
 }
 
 // handshake dials a broker, offers it AMQP 0-9-1, and returns nil when the
