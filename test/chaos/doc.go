@@ -3,8 +3,7 @@
 //	plan.go, fault.go   what a seed says: the channel, its traffic, its faults and when
 //	proxy.go            the network between the channel and the node, which has faults of its own
 //	node.go, strike.go  the node, and how each fault is brought about
-//	user.go             who writes and reads; log.go what they note of each record
-//	check.go            what is wrong, computed from the log alone
+//	user.go             who writes and reads, and notes it in a ledger (test/ledger), from which what is wrong is computed
 //	run.go, heal.go     a schedule from its beginning to the proof that all is as before
 //	report.go           the table
 //

@@ -11,6 +11,7 @@ import (
 
 	"github.com/d2e2d648/weir"
 	"github.com/d2e2d648/weir/messages"
+	"github.com/d2e2d648/weir/test/ledger"
 )
 
 // heal: the faults are over. All that was written is settled, a fresh record of each writer arrives, nothing is missing, peers hear each other, and the broker shows the consumers that should be there.
@@ -68,7 +69,7 @@ func (r *run) arrived(ctx context.Context, fresh []int) bool {
 			return true
 		}
 		select {
-		case <-r.ledger.moved:
+		case <-r.ledger.Moved():
 		case <-ctx.Done():
 			return false
 		}
@@ -77,14 +78,14 @@ func (r *run) arrived(ctx context.Context, fresh []int) bool {
 
 // missing says what has not arrived yet.
 func (r *run) missing(fresh []int) (err error) {
-	r.ledger.read(func(l *Log) {
+	r.ledger.Read(func(l *ledger.Log) {
 		f := l.Fates()
 		if f.Lost+f.Uncommitted > 0 {
 			err = fmt.Errorf("%d records are not delivered, %d not committed", f.Lost, f.Uncommitted)
 			return
 		}
 		for w, seq := range fresh {
-			if seq >= 0 && !l.isDue(&l.Writers[w][seq]) {
+			if seq >= 0 && !l.Due(&l.Writers[w][seq]) {
 				err = fmt.Errorf("the fresh record %d of writer %d is not confirmed", seq, w)
 			}
 		}

@@ -16,6 +16,7 @@ import (
 	"github.com/d2e2d648/weir/broker/rabbitmq"
 	"github.com/d2e2d648/weir/broker/rabbitstream"
 	"github.com/d2e2d648/weir/messages"
+	"github.com/d2e2d648/weir/test/ledger"
 )
 
 const (
@@ -30,8 +31,8 @@ type Result struct {
 	Plan       *Plan
 	Version    string
 	Took       time.Duration
-	Fates      *Fates
-	Promise    Promise
+	Fates      *ledger.Fates
+	Promise    ledger.Promise
 	Struck     []Struck
 	Recoveries []Recovery // of each that struck
 	Bad        []string   // what must not be
@@ -51,7 +52,7 @@ type run struct {
 	plan    *Plan
 	options Options
 	channel string
-	ledger  *ledger
+	ledger  *ledger.Ledger
 
 	runtimes []*weir.Runtime
 	events   []*weir.Subscription
@@ -75,7 +76,7 @@ type incidents struct {
 
 // Run runs one schedule on a node, and says what was wrong with it. The node is left as it was found.
 func Run(ctx context.Context, node *Node, p *Plan, o Options) *Result {
-	r := &run{node: node, plan: p, options: o, channel: fmt.Sprintf("chaos-%d-%x", p.Seed, rand.Uint32()), ledger: newLedger(rand.Uint64(), p)}
+	r := &run{node: node, plan: p, options: o, channel: fmt.Sprintf("chaos-%d-%x", p.Seed, rand.Uint32()), ledger: newLedger(p)}
 	life, end := context.WithTimeout(ctx, 6*time.Minute)
 	defer end()
 	if err := r.open(life); err != nil {
@@ -95,6 +96,17 @@ func Run(ctx context.Context, node *Node, p *Plan, o Options) *Result {
 	out := r.result()
 	out.Broker = broker && len(out.Bad) > 0
 	return out
+}
+
+// newLedger begins the ledger of a run. Of a queue the readers share the records, and each has a stream to itself.
+func newLedger(p *Plan) *ledger.Ledger {
+	views := make([]int, p.Readers)
+	for i := range views {
+		if p.Stream {
+			views[i] = i
+		}
+	}
+	return ledger.New(rand.Uint64(), p.Size, p.Writers, views...)
 }
 
 // brokers says whether what is wrong is the broker's own doing.
@@ -119,7 +131,7 @@ func (r *run) say(format string, args ...any) {
 }
 
 func (r *run) bad(format string, args ...any) {
-	text := fmt.Sprintf("%v: ", r.ledger.now().Round(time.Millisecond)) + fmt.Sprintf(format, args...)
+	text := fmt.Sprintf("%v: ", r.ledger.Now().Round(time.Millisecond)) + fmt.Sprintf(format, args...)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.problems = append(r.problems, text)
@@ -139,7 +151,7 @@ func (r *run) live(life context.Context) {
 		w.start(traffic, life)
 	}
 	r.faults(life)
-	r.until(life, r.ledger.now()+afterwards)
+	r.until(life, r.ledger.Now()+afterwards)
 	r.until(life, r.plan.For)
 	stopTraffic()
 	r.heal(life)
@@ -150,7 +162,7 @@ func (r *run) live(life context.Context) {
 
 // faults brings all of them about: those of the node one after the other, and beside them those of the network.
 func (r *run) faults(life context.Context) {
-	begin := r.ledger.now()
+	begin := r.ledger.Now()
 	var lanes sync.WaitGroup
 	for _, network := range []bool{false, true} {
 		lanes.Go(func() {
@@ -259,7 +271,7 @@ func (r *run) countOne(e weir.Event) {
 	case *messages.PublishedAgain:
 		r.counted.refused += e.Records
 	case *messages.ChannelFailed:
-		r.problems = append(r.problems, fmt.Sprintf("%v: channel failed: %v", r.ledger.now(), e.Err))
+		r.problems = append(r.problems, fmt.Sprintf("%v: channel failed: %v", r.ledger.Now(), e.Err))
 	case *messages.UnhandledMessage:
 		r.problems = append(r.problems, fmt.Sprintf("%s was sent a message that it does not know: %T", e.Child, e.Message))
 	case *messages.Abandoned:
@@ -268,16 +280,16 @@ func (r *run) countOne(e weir.Event) {
 }
 
 // promise is what may be held against this run.
-func (r *run) promise() Promise {
+func (r *run) promise() ledger.Promise {
 	p, c := r.plan, &r.counted
-	promise := Promise{Ordered: c.refused+c.returned == 0}
+	promise := ledger.Promise{Ordered: c.refused+c.returned == 0}
 	switch {
 	case p.Stream:
 		promise.Duplicates = c.readers * p.prefetch()
 		if p.SubEntries > 0 {
 			promise.Duplicates += c.writers * p.window() * p.Readers
 		}
-		promise.Duplicates += len(r.ledger.log.Deleted) * p.Writers * p.window() * p.Readers
+		r.ledger.Read(func(l *ledger.Log) { promise.Duplicates += len(l.Deleted) * p.Writers * p.window() * p.Readers })
 	default:
 		promise.Ordered = promise.Ordered && (p.Ordered || p.Readers == 1 && c.readers == 0)
 		promise.Duplicates = c.writers*p.window() + c.readers*p.prefetch()
@@ -288,9 +300,9 @@ func (r *run) promise() Promise {
 func (r *run) result() *Result {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	out := &Result{Plan: r.plan, Version: r.node.Version(), Took: r.ledger.now(), Struck: r.struck, Promise: r.promise()}
+	out := &Result{Plan: r.plan, Version: r.node.Version(), Took: r.ledger.Now(), Struck: r.struck, Promise: r.promise()}
 	slices.SortFunc(out.Struck, func(a, b Struck) int { return int(a.Began - b.Began) })
-	r.ledger.read(func(l *Log) {
+	r.ledger.Read(func(l *ledger.Log) {
 		out.Fates = l.Fates()
 		for i := range out.Struck {
 			out.Recoveries = append(out.Recoveries, recovery(l, out.Struck, i))
@@ -310,9 +322,9 @@ type Recovery struct {
 	Alone bool
 }
 
-func recovery(l *Log, all []Struck, i int) Recovery {
+func recovery(l *ledger.Log, all []Struck, i int) Recovery {
 	from := all[i].from()
-	at, ok := l.recovered(from)
+	at, ok := l.Recovered(from)
 	if !ok {
 		return Recovery{}
 	}

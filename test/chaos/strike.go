@@ -28,10 +28,10 @@ func (s *Struck) from() time.Duration {
 
 // strike brings a fault about and ends it. It blocks for as long as the fault lasts.
 func (r *run) strike(ctx context.Context, f Fault) Struck {
-	s := Struck{Fault: f, Began: r.ledger.now()}
+	s := Struck{Fault: f, Began: r.ledger.Now()}
 	r.say("%v", &f)
 	hit, err := r.bringAbout(ctx, f)
-	s.Hit, s.Ended = max(s.Began, hit), r.ledger.now()
+	s.Hit, s.Ended = max(s.Began, hit), r.ledger.Now()
 	if err != nil {
 		r.bad("%s could not be brought about: %v", f.Kind, err)
 	}
@@ -49,8 +49,8 @@ func (r *run) bringAbout(ctx context.Context, f Fault) (hit time.Duration, err e
 		deleting, cancel := context.WithTimeout(ctx, ctlLimit)
 		defer cancel()
 		err := r.node.deleteQueue(deleting, r.channel)
-		r.ledger.deleted()
-		return r.ledger.now(), err
+		r.ledger.Deleted()
+		return r.ledger.Now(), err
 	}
 	if f.Kind.ofNetwork() {
 		return 0, r.network(ctx, f)
@@ -106,7 +106,7 @@ func (r *run) evalAt(ctx context.Context, expression string) (time.Duration, err
 	if err != nil {
 		return 0, err
 	}
-	return time.UnixMicro(at).Sub(r.ledger.began.Round(0)), nil
+	return time.UnixMicro(at).Sub(r.ledger.Began().Round(0)), nil
 }
 
 func (r *run) startAgain(ctx context.Context) error {
@@ -157,11 +157,11 @@ func (r *run) ctl(ctx context.Context, args ...string) error {
 }
 
 // last is a fault that goes on.
-func (r *run) last(ctx context.Context, d time.Duration) { r.until(ctx, r.ledger.now()+d) }
+func (r *run) last(ctx context.Context, d time.Duration) { r.until(ctx, r.ledger.Now()+d) }
 
 // until waits for a time of the run.
 func (r *run) until(ctx context.Context, at time.Duration) {
-	timer := time.NewTimer(at - r.ledger.now())
+	timer := time.NewTimer(at - r.ledger.Now())
 	defer timer.Stop()
 	select {
 	case <-timer.C:

@@ -62,7 +62,7 @@ func (w *writer) write(traffic, life context.Context) {
 			w.withdrawn(life, n)
 			continue
 		}
-		first, bodies := w.r.ledger.attempt(w.n, n)
+		first, bodies := w.r.ledger.Attempt(w.n, n)
 		receipt, err := w.ends.Send(life, bodies...)
 		if err != nil {
 			w.failed(life, first, n, err)
@@ -76,54 +76,37 @@ func (w *writer) write(traffic, life context.Context) {
 func (w *writer) withdrawn(life context.Context, n int) {
 	ctx, cancel := context.WithTimeout(life, soon)
 	defer cancel()
-	first, bodies := w.r.ledger.attempt(w.n, n)
+	first, bodies := w.r.ledger.Attempt(w.n, n)
 	began := time.Now()
 	err := w.ends.Write(ctx, bodies...)
 	if took := time.Since(began); took > soon+late {
 		w.r.bad("a write with a context of %v took %v", soon, took)
 	}
-	w.outcomes(first, n, err)
+	w.r.ledger.Settle(w.n, first, n, err)
 }
 
 // settle waits for the outcomes, in the order of the writes.
 func (w *writer) settle(life context.Context) {
 	for u := range w.under {
 		if err := u.receipt.Wait(life); life.Err() == nil {
-			w.outcomes(u.first, u.n, err)
+			w.r.ledger.Settle(w.n, u.first, u.n, err)
 			w.failed(life, u.first, 0, err)
 		}
 	}
 }
 
-// outcomes notes what became of n records.
-func (w *writer) outcomes(first, n int, err error) {
-	all := make([]weir.Outcome, n)
-	failed := (*weir.WriteError)(nil)
-	switch {
-	case err == nil:
-		for i := range all {
-			all[i] = weir.Confirmed
-		}
-	case errors.As(err, &failed):
-		all = failed.Outcomes
-	default:
-		return
-	}
-	w.r.ledger.settle(w.n, first, all)
-}
-
 func (w *writer) failed(life context.Context, first, n int, err error) {
 	if err != nil && life.Err() == nil {
-		w.outcomes(first, n, err)
+		w.r.ledger.Settle(w.n, first, n, err)
 		w.once.Do(func() { w.r.bad("writer %d: %v", w.n, err) })
 	}
 }
 
 // fresh writes one more record, and says which.
 func (w *writer) fresh(ctx context.Context) (seq int, err error) {
-	seq, bodies := w.r.ledger.attempt(w.n, 1)
+	seq, bodies := w.r.ledger.Attempt(w.n, 1)
 	err = w.ends.Write(ctx, bodies...)
-	w.outcomes(seq, 1, err)
+	w.r.ledger.Settle(w.n, seq, 1, err)
 	return seq, err
 }
 
@@ -150,7 +133,7 @@ func (u *reader) read(ctx context.Context) {
 		case ctx.Err() != nil:
 			return
 		case err == nil:
-			u.held = append(u.held, heldBatch{u.r.ledger.deliver(u.n, batch.Values), batch})
+			u.held = append(u.held, heldBatch{u.r.ledger.Deliver(u.n, batch.Values), batch})
 		case !errors.Is(err, context.DeadlineExceeded):
 			u.r.bad("reader %d: %v", u.n, err)
 			return
@@ -189,7 +172,7 @@ func (u *reader) commit(ctx context.Context) error {
 	for _, h := range slices.Backward(u.held) {
 		switch err := h.batch.Commit(ctx); {
 		case err == nil:
-			u.r.ledger.commit(u.n, h.first, len(h.batch.Values))
+			u.r.ledger.Commit(u.n, h.first, len(h.batch.Values))
 		case !errors.Is(err, weir.ErrRedelivered):
 			return err
 		}

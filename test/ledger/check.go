@@ -1,4 +1,4 @@
-package chaos
+package ledger
 
 import (
 	"fmt"
@@ -125,7 +125,7 @@ func (l *Log) delivered(f *Fates, reader int, got [][]receipt) {
 			f.Duplicated++
 			f.DuplicatedAt = append(f.DuplicatedAt, d.At)
 			f.note("duplicated", "record %d of writer %d, reader %d at %v", d.Seq, d.Writer, reader, d.At)
-		case !l.isDue(a): // one that was withdrawn on its way, or published again after a deletion, may come at any time
+		case !l.Due(a): // one that was withdrawn on its way, or published again after a deletion, may come at any time
 		case int64(d.Seq) < last[d.Writer]:
 			f.Reordered++
 			f.note("reordered", "record %d of writer %d behind %d, reader %d at %v", d.Seq, d.Writer, last[d.Writer], reader, d.At)
@@ -144,7 +144,7 @@ func (l *Log) due(f *Fates, view int, got [][]receipt) {
 			case r.delivered > 0 && a.settled() && a.Outcome == weir.NotSent:
 				f.Untrue++
 				f.note("untrue", "record %d of writer %d", seq, w)
-			case !l.isDue(a):
+			case !l.Due(a):
 				if r.delivered == 0 && a.settled() && a.Outcome == weir.Confirmed {
 					f.Excused++
 				}
@@ -160,8 +160,8 @@ func (l *Log) due(f *Fates, view int, got [][]receipt) {
 	}
 }
 
-// isDue says whether the record must arrive.
-func (l *Log) isDue(a *Attempt) bool {
+// Due says whether the record must arrive.
+func (l *Log) Due(a *Attempt) bool {
 	if !a.settled() || a.Outcome != weir.Confirmed {
 		return false
 	}
@@ -173,8 +173,8 @@ func (l *Log) isDue(a *Attempt) bool {
 	return true
 }
 
-// recovered gives when the first record that was attempted from then on had arrived in every view.
-func (l *Log) recovered(from time.Duration) (at time.Duration, ok bool) {
+// Recovered gives when the first record that was attempted from then on had arrived in every view.
+func (l *Log) Recovered(from time.Duration) (at time.Duration, ok bool) {
 	first := map[int]time.Duration{}
 	for _, r := range l.Readers {
 		for _, d := range r.Deliveries {

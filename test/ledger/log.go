@@ -1,7 +1,8 @@
-package chaos
+package ledger
 
 import (
 	"encoding/binary"
+	"errors"
 	"hash/crc32"
 	"sync"
 	"time"
@@ -41,8 +42,8 @@ type Delivery struct {
 	Corrupted bool
 }
 
-// ledger is a log while it is written. It is safe for concurrent use.
-type ledger struct {
+// Ledger is a log while it is written. It is safe for concurrent use.
+type Ledger struct {
 	began time.Time
 	size  int // of a record
 	moved chan struct{}
@@ -51,24 +52,28 @@ type ledger struct {
 	log Log
 }
 
-func newLedger(run uint64, p *Plan) *ledger {
-	l := &ledger{began: time.Now(), size: p.Size, moved: make(chan struct{}, 1)}
-	l.log = Log{Run: run, Writers: make([][]Attempt, p.Writers), Readers: make([]Reading, p.Readers)}
-	for i := range l.log.Readers {
-		if p.Stream {
-			l.log.Readers[i].View = i
-		}
+// New begins a ledger of so many writers, whose records have so many bytes, and of readers with these views.
+func New(run uint64, size, writers int, views ...int) *Ledger {
+	l := &Ledger{began: time.Now(), size: size, moved: make(chan struct{}, 1)}
+	l.log = Log{Run: run, Writers: make([][]Attempt, writers)}
+	for _, view := range views {
+		l.log.Readers = append(l.log.Readers, Reading{View: view})
 	}
 	return l
 }
 
-func (l *ledger) now() time.Duration { return time.Since(l.began) }
+// Began is when the run began, and Now how long ago that was.
+func (l *Ledger) Began() time.Time   { return l.began }
+func (l *Ledger) Now() time.Duration { return time.Since(l.began) }
 
-// attempt makes the bodies of n more records.
-func (l *ledger) attempt(writer, n int) (first int, bodies [][]byte) {
+// Moved tells, once at least, that the log has grown since it last did. One goroutine may wait for it.
+func (l *Ledger) Moved() <-chan struct{} { return l.moved }
+
+// Attempt makes the bodies of n more records.
+func (l *Ledger) Attempt(writer, n int) (first int, bodies [][]byte) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	first, now := len(l.log.Writers[writer]), l.now()
+	first, now := len(l.log.Writers[writer]), l.Now()
 	for i := range n {
 		l.log.Writers[writer] = append(l.log.Writers[writer], Attempt{At: now})
 		bodies = append(bodies, body(l.log.Run, uint32(writer), uint64(first+i), l.size))
@@ -76,22 +81,29 @@ func (l *ledger) attempt(writer, n int) (first int, bodies [][]byte) {
 	return first, bodies
 }
 
-// settle takes in what the writer was told of its records.
-func (l *ledger) settle(writer, first int, outcomes []weir.Outcome) {
+// Settle takes in how the write of n records has ended. An error that says nothing of its records leaves them unknown.
+func (l *Ledger) Settle(writer, first, n int, err error) {
+	failed := (*weir.WriteError)(nil)
+	if err != nil && !errors.As(err, &failed) {
+		return
+	}
 	l.mu.Lock()
-	now := l.now()
-	for i, outcome := range outcomes {
+	now := l.Now()
+	for i := range n {
 		a := &l.log.Writers[writer][first+i]
-		a.Settled, a.Outcome = now, outcome
+		a.Settled, a.Outcome = now, weir.Confirmed
+		if failed != nil {
+			a.Outcome = failed.Outcomes[i]
+		}
 	}
 	l.mu.Unlock()
 	l.tell()
 }
 
-// deliver takes in a batch, and gives what its commit is noted by.
-func (l *ledger) deliver(reader int, bodies [][]byte) (first int) {
+// Deliver takes in a batch, and gives what its commit is noted by.
+func (l *Ledger) Deliver(reader int, bodies [][]byte) (first int) {
 	l.mu.Lock()
-	r, now := &l.log.Readers[reader], l.now()
+	r, now := &l.log.Readers[reader], l.Now()
 	first = len(r.Deliveries)
 	for _, b := range bodies {
 		d := readBody(b)
@@ -103,7 +115,8 @@ func (l *ledger) deliver(reader int, bodies [][]byte) (first int) {
 	return first
 }
 
-func (l *ledger) commit(reader, first, n int) {
+// Commit takes in that the commit of n records that were delivered went well.
+func (l *Ledger) Commit(reader, first, n int) {
 	l.mu.Lock()
 	for i := range n {
 		l.log.Readers[reader].Deliveries[first+i].Committed = true
@@ -112,22 +125,23 @@ func (l *ledger) commit(reader, first, n int) {
 	l.tell()
 }
 
-func (l *ledger) deleted() {
+// Deleted takes in that the queue or the stream has just been deleted.
+func (l *Ledger) Deleted() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.log.Deleted = append(l.log.Deleted, l.now())
+	l.log.Deleted = append(l.log.Deleted, l.Now())
 }
 
 // tell wakes whoever waits for the log to grow.
-func (l *ledger) tell() {
+func (l *Ledger) tell() {
 	select {
 	case l.moved <- struct{}{}:
 	default:
 	}
 }
 
-// read shows the log as it is now. f must keep nothing of it.
-func (l *ledger) read(f func(*Log)) {
+// Read shows the log as it is now. f must keep nothing of it.
+func (l *Ledger) Read(f func(*Log)) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	f(&l.log)

@@ -1,4 +1,4 @@
-package chaos
+package ledger
 
 import (
 	"slices"
@@ -100,10 +100,10 @@ func TestRecoveryIsThatOfTheSlowestView(t *testing.T) {
 		l.Readers[1].Deliveries[i].At += 300 * time.Millisecond
 	}
 	from := 4*time.Second + 500*time.Millisecond
-	if at, ok := l.recovered(from); !ok || at != 5*time.Second+320*time.Millisecond {
+	if at, ok := l.Recovered(from); !ok || at != 5*time.Second+320*time.Millisecond {
 		t.Errorf("recovered at %v, %v; the record of 5 s was with the second reader at 5.32 s", at, ok)
 	}
-	if _, ok := l.recovered(time.Minute); ok {
+	if _, ok := l.Recovered(time.Minute); ok {
 		t.Error("recovered, and nothing was attempted any more")
 	}
 }
@@ -122,27 +122,5 @@ func TestBodiesSayWhatTheyAre(t *testing.T) {
 	}
 	if !readBody(b[:headSize-1]).Corrupted {
 		t.Error("a piece of a record is none")
-	}
-}
-
-func TestPlansAreTheirSeeds(t *testing.T) {
-	seen := map[Kind]bool{}
-	for seed := uint64(1); seed <= 300; seed++ {
-		a, b := Draw(seed), Draw(seed)
-		if a.String() != b.String() {
-			t.Fatalf("seed %d: %v, and then %v", seed, a, b)
-		}
-		for i, f := range a.Faults {
-			seen[f.Kind] = true
-			if f.At < earliest {
-				t.Errorf("seed %d: %v strikes before what was declared is on the disk", seed, &f)
-			}
-			if f.Kind == Delete && i+1 < len(a.Faults) {
-				t.Errorf("seed %d: a queue is deleted, and then comes %v", seed, &a.Faults[i+1])
-			}
-		}
-	}
-	if len(seen) != len(kinds()) {
-		t.Errorf("only %d of %d sorts of faults are ever drawn", len(seen), len(kinds()))
 	}
 }
