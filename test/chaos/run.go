@@ -106,7 +106,7 @@ func newLedger(p *Plan) *ledger.Ledger {
 			views[i] = i
 		}
 	}
-	return ledger.New(rand.Uint64(), p.Size, p.Writers, views...)
+	return ledger.New(time.Now, rand.Uint64(), p.Size, p.Writers, views...)
 }
 
 // brokers says whether what is wrong is the broker's own doing.

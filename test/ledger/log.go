@@ -44,6 +44,7 @@ type Delivery struct {
 
 // Ledger is a log while it is written. It is safe for concurrent use.
 type Ledger struct {
+	clock func() time.Time
 	began time.Time
 	size  int // of a record
 	moved chan struct{}
@@ -52,9 +53,9 @@ type Ledger struct {
 	log Log
 }
 
-// New begins a ledger of so many writers, whose records have so many bytes, and of readers with these views.
-func New(run uint64, size, writers int, views ...int) *Ledger {
-	l := &Ledger{began: time.Now(), size: size, moved: make(chan struct{}, 1)}
+// New begins a ledger by that clock, of so many writers, whose records have so many bytes, and of readers with these views.
+func New(clock func() time.Time, run uint64, size, writers int, views ...int) *Ledger {
+	l := &Ledger{clock: clock, began: clock(), size: size, moved: make(chan struct{}, 1)}
 	l.log = Log{Run: run, Writers: make([][]Attempt, writers)}
 	for _, view := range views {
 		l.log.Readers = append(l.log.Readers, Reading{View: view})
@@ -64,7 +65,7 @@ func New(run uint64, size, writers int, views ...int) *Ledger {
 
 // Began is when the run began, and Now how long ago that was.
 func (l *Ledger) Began() time.Time   { return l.began }
-func (l *Ledger) Now() time.Duration { return time.Since(l.began) }
+func (l *Ledger) Now() time.Duration { return l.clock().Sub(l.began) }
 
 // Moved tells, once at least, that the log has grown since it last did. One goroutine may wait for it.
 func (l *Ledger) Moved() <-chan struct{} { return l.moved }
