@@ -41,8 +41,9 @@ func AsFailure(reason any) *Failure {
 }
 
 // Crasher is a supervisor: its guard calls Crashed when it has failed, again when that is not its last failure. The actor is stopped then.
+// Last says that it was its own Stopped that it failed to handle: nothing comes behind it.
 type Crasher interface {
-	Crashed(ctx actor.ReceiverContext, failure *Failure)
+	Crashed(ctx actor.ReceiverContext, failure *Failure, last bool)
 }
 
 // guardChild stands around every child, outside all other middleware. A panic escalates with its stack. A Goexit, which protoactor would lose in silence,
@@ -64,10 +65,11 @@ func guardChild(next actor.ReceiverFunc) actor.ReceiverFunc {
 // guardSupervisor stands around a supervisor. Its parent is the user's, whose strategy may well be to restart: that would bring back a supervisor
 // without its accounts. So nothing escalates; whoever waits is told and the actor stops.
 func guardSupervisor(next actor.ReceiverFunc) actor.ReceiverFunc {
-	return guard(next, func(ctx actor.ReceiverContext, _ any, failure *Failure) {
+	return guard(next, func(ctx actor.ReceiverContext, message any, failure *Failure) {
 		defer ctx.ActorSystem().Root.Stop(ctx.Self())
 		if c, ok := ctx.Actor().(Crasher); ok {
-			c.Crashed(ctx, failure)
+			_, last := message.(*actor.Stopped)
+			c.Crashed(ctx, failure, last)
 		}
 	})
 }

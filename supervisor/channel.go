@@ -33,8 +33,8 @@ type channel struct {
 	// started: peers were told Started, and not Stopped since
 	started bool
 	parts   bool // a failed channel still tries to tell its peers
-	// crashed: the supervisor itself has failed
-	crashed bool
+	// crashed: the supervisor itself has failed; gone: it has stopped
+	crashed, gone bool
 
 	topology, data, statusProducer, statusConsumer, memberConsumer, ticker, metrics *child
 	all                                                                             []*child // in the order in which they are started
@@ -220,7 +220,7 @@ func (c *channel) receive(ctx actor.Context) {
 	case *actor.Stopping:
 		c.onStopping(ctx)
 	case *actor.Stopped:
-		c.cfg.Stopped()
+		c.onStopped()
 	case *actor.Terminated:
 	default:
 		c.emit(&messages.UnhandledMessage{Head: c.head(), Message: m})

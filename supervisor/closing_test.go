@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/asynkron/protoactor-go/actor"
+
 	"github.com/d2e2d648/weir/broker"
 	"github.com/d2e2d648/weir/messages"
 	"github.com/d2e2d648/weir/supervisor"
@@ -305,6 +307,30 @@ func TestSupervisorThatPanicsIsNeverRestarted(t *testing.T) {
 		})
 		b.world.Broker().Block(false)
 		flows(b.writer(named("another")), reader, "after")
+	}
+}
+
+// A supervisor that fails over its own Stopped has stopped all the same: whoever waits for it is told, once.
+func TestSupervisorThatFailsOverItsLastMessageHasStopped(t *testing.T) {
+	for _, goexit := range []bool{false, true} {
+		b, writer, _ := both(t)
+		stops := 0
+		b.inject = func(id string, msg any) {
+			if _, last := msg.(*actor.Stopped); last && id == "writer" {
+				stops++
+				if goexit {
+					runtime.Goexit()
+				}
+				panic(errInjected)
+			}
+		}
+		if m := await(b, writer.close(time.Second), time.Second); m.Err != nil {
+			t.Error(m.Err)
+		}
+		b.until("it says that it has stopped", 3*time.Second, func() bool { return writer.stopped })
+		if stops != 1 {
+			t.Errorf("it was told %d times to stop", stops)
+		}
 	}
 }
 

@@ -88,8 +88,19 @@ func (c *channel) onStopping(ctx actor.Context) {
 	c.closing.answer(err)
 }
 
+// onStopped tells that the supervisor has stopped, whatever became of the message that says so: who waits for it has nothing else to wait for.
+func (c *channel) onStopped() {
+	if !c.gone {
+		c.gone = true
+		c.cfg.Stopped()
+	}
+}
+
 // Crashed implements actors.Crasher: the supervisor itself has failed. What is at the broker survives, the accounts do not.
-func (c *channel) Crashed(_ actor.ReceiverContext, failure *actors.Failure) {
+func (c *channel) Crashed(_ actor.ReceiverContext, failure *actors.Failure, last bool) {
+	if last {
+		defer c.onStopped()
+	}
 	for _, k := range c.all {
 		if k.lease != nil {
 			k.lease.Abort()
