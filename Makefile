@@ -2,6 +2,7 @@
 # make test    all tests, with the race detector, on RabbitMQ 3.10 and 4.0: sets up what it needs
 # make lint    formatting, vet, the linters, the rules of the rooms
 # make simulate [SEEDS=20000]   the deterministic simulation
+# make matrix [SEED=1] [ARGS='-match "data-producer, closing" -v']   every way to fail at every point in the life of every actor, in virtual time; REPORT=docs/reliability.md puts the summary there
 # make chaos [SCHEDULES=20] [SEED=7]   randomised schedules of faults on private RabbitMQ nodes: 10 minutes; REPORT=docs/reliability.md puts the table there
 # make bench [ARGS=-quick]   weir beside the raw clients and watermill, on a RabbitMQ node of its own, into docs/performance.md: 25 minutes on two idle cores
 # make bench-growth   how costs grow with records, writers, readers, channels and peers, into docs/growth.md
@@ -17,15 +18,15 @@ BENCH ?= .
 COUNT ?= 8
 BIN   := bin
 
-.PHONY: demo test lint simulate chaos bench bench-growth bench-go benchstat prepare
+.PHONY: demo test lint simulate matrix chaos bench bench-growth bench-go benchstat prepare
 
 demo:
 	$(GO) run ./cmd/demo run --crash data-consumer=panic@1500ms --crash data-producer=error@2s --crash status-consumer=goexit@3s
 
-# The simulation runs on one thread, where the race detector finds little and takes four times as long: a fifth of its seeds with it, all without.
+# The simulation and the lifecycle matrix run each world on one thread, where the race detector finds little and takes many times as long: some of it with it, all without.
 test: prepare
 	CGO_ENABLED=1 $(GO) test -race -timeout 15m ./...
-	$(GO) test -timeout 15m ./test/sim
+	$(GO) test -timeout 15m ./test/sim ./test/matrix
 	$(GO) test -C test/bench ./...
 
 # The trees of the brokers and the C compiler that the race detector needs, where they are missing.
@@ -45,6 +46,9 @@ $(BIN)/golangci-lint: .ci/go.mod
 
 simulate:
 	$(GO) run ./test/sim/cmd/simulate -seeds $(SEEDS)
+
+matrix:
+	$(GO) run ./test/matrix/cmd/matrix $(if $(filter-out 0,$(SEED)),-seed $(SEED)) $(if $(REPORT),-report $(REPORT)) $(ARGS)
 
 # What violated a promise leaves its logs in bin/chaos-logs.
 chaos: prepare
