@@ -171,9 +171,13 @@ func (r *run) mayLeave(left *supervisor.CloseError) bool {
 	return left.Uncertain && r.cell.Actor == messages.DataConsumer && left.Unconfirmed+left.Unsent == 0 && left.NotDeleted == nil
 }
 
-// wasOver says that the actor had done its work: its supervisor had cut it off, or did so when it heard what it had said before. A supervisor's is over when its end has closed.
+// wasOver says that the actor had done its work: its supervisor had cut it off, or did so when it heard what it had said before; one that hangs may be cut off before
+// that is noticed. A supervisor's is over when its end has closed.
 func (r *run) wasOver(s *strike) bool {
-	const delay = 10 * time.Millisecond // as mailboxes take
+	delay := 10 * time.Millisecond // as mailboxes take
+	if r.cell.Kind == Hang {
+		delay = 8100 * time.Millisecond
+	}
 	cut, any := r.cut[s.id]
 	return any && cut < s.at+delay || r.cell.Actor == Supervisor && s.closed > 0
 }
