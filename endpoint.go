@@ -196,12 +196,14 @@ func (e *endpoint) awaitPeers(ctx context.Context, are messages.PeersAre, count 
 	return err
 }
 
-// close ends the channel in order within the context's deadline, or within 10 s.
+// close ends the channel in order within the context's deadline, or within 10 s. It does not rely on the supervisor for that: one that hangs does not answer.
 func (e *endpoint) close(ctx context.Context, m *messages.Close) error {
 	m.Timeout = supervisor.DefaultCloseTimeout
 	if deadline, ok := ctx.Deadline(); ok {
 		m.Timeout = max(time.Until(deadline)-closeMargin, time.Millisecond)
 	}
+	ctx, cancel := context.WithTimeout(ctx, m.Timeout+endMargin)
+	defer cancel()
 	closed, err := ask(ctx, e, func(done func(*messages.Closed)) any {
 		m.Done = done
 		return m
@@ -219,14 +221,16 @@ func (e *endpoint) close(ctx context.Context, m *messages.Close) error {
 		}
 		return e.Err()
 	}
-	e.rt.system.Root.Stop(e.pid) // the context ended early: cut everything off
-	return fmt.Errorf("close channel %s: cut off: %w", e.channel, err)
+	e.rt.system.Root.Stop(e.pid) // the context ended early, or the supervisor does not answer: cut everything off
+	return &CloseError{Channel: e.channel, Name: e.name, Cause: fmt.Errorf("%w: %w", errCutOff, err)}
 }
 
 var errClosedBefore = errors.New("the reader was closed before")
 
-// closeMargin is what of a context's time is left for the answer to a Close.
-const closeMargin = 50 * time.Millisecond
+var errCutOff = errors.New("cut off before its supervisor had answered, so what is left is not known")
+
+// closeMargin is what of a context's time is left for the answer to a Close, endMargin what a supervisor has behind the time of a Close to end: a part that hangs is given up after two seconds.
+const closeMargin, endMargin = 50 * time.Millisecond, 3 * time.Second
 
 // ask sends a request and waits for its answer, the context's end or the supervisor's.
 func ask[T any](ctx context.Context, e *endpoint, request func(done func(*T)) any) (*T, error) {

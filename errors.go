@@ -23,6 +23,8 @@ var (
 	ErrNoQueue = actors.ErrNoQueue
 	// ErrNameInUse: another writer of the channel, which is a stream, has the name.
 	ErrNameInUse = actors.ErrNameInUse
+	// ErrAlarm: the broker takes no records, since its alarm for memory or disk is on. It is the Cause of a Close that ended by its deadline over it.
+	ErrAlarm = supervisor.ErrAlarm
 	// ErrTooLarge: a record is longer than MaxRecord.
 	ErrTooLarge = codec.ErrTooLarge
 )

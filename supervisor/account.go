@@ -370,6 +370,26 @@ func (a *account) outcome(r *run, sequence uint64) messages.Outcome {
 	return messages.NotSent
 }
 
+// left counts the records that are not settled: those that the broker may have, and those that were never handed to it.
+func (a *account) left() (unknown, notSent int) {
+	for i := range a.runs {
+		r := &a.runs[i]
+		if r.of == nil {
+			continue
+		}
+		a.settled.Missing(r.first, r.last(), func(first, last uint64) {
+			for s := first; s <= last; s++ {
+				if a.outcome(r, s) == messages.NotSent {
+					notSent++
+				} else {
+					unknown++
+				}
+			}
+		})
+	}
+	return unknown, notSent
+}
+
 // giveUp empties the account and calls f for each write that has no answer yet, in their order, with the outcomes of its records.
 func (a *account) giveUp(f func(*write, []messages.Outcome)) {
 	var left []*write

@@ -1,6 +1,7 @@
 package supervisor
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -185,7 +186,7 @@ func (c *channel) deleteWhenAlone(ctx actor.Context) {
 		c.closing.look = c.env.After(ctx.ActorSystem(), wait, ctx.Self(), &lookAgain{})
 		return
 	}
-	c.closing.deleting = true
+	c.closing.deleting, c.closing.notYet = true, nil
 	c.endAll(ctx) // nobody of us uses what is to be deleted
 	c.topology.start(ctx)
 }
@@ -213,12 +214,12 @@ func (c *channel) onCloseDeadline(ctx actor.Context) {
 	if c.state != messages.Closing {
 		return
 	}
-	left := &CloseError{Channel: c.cfg.Channel, Name: c.cfg.Name, Unsent: len(c.outbox.entries)}
+	left := &CloseError{Channel: c.cfg.Channel, Name: c.cfg.Name, Unsaid: c.unsaid()}
 	c.half.left(left)
 	if c.closing.delete {
 		left.NotDeleted = c.closing.notYet
 		if left.NotDeleted == nil {
-			left.NotDeleted = fmt.Errorf("not begun within the time that Close had")
+			left.NotDeleted = c.deletion()
 		}
 	}
 	if c.closing.refused {
@@ -230,6 +231,28 @@ func (c *channel) onCloseDeadline(ctx actor.Context) {
 		}
 	}
 	c.finish(ctx, left)
+}
+
+// deletion says how far a deletion has come that nothing is known to be in the way of.
+func (c *channel) deletion() error {
+	if c.closing.deleting {
+		return errors.New("begun, and not done within the time that Close had")
+	}
+	return errors.New("not begun within the time that Close had")
+}
+
+// unsaid gives what the peers are not known to have been told, and what they would have been told yet.
+func (c *channel) unsaid() (kinds []messages.Kind) {
+	for i := range c.outbox.entries {
+		kinds = append(kinds, c.outbox.entries[i].status.Kind)
+	}
+	if c.spoke && !c.closing.told {
+		if c.started {
+			kinds = append(kinds, messages.StatusStopped)
+		}
+		kinds = append(kinds, messages.StatusClosed)
+	}
+	return kinds
 }
 
 // finish cuts everything off, answers and stops.

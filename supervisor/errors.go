@@ -24,6 +24,9 @@ var (
 	// ErrWithdrawn: a write was ended by its caller.
 	ErrWithdrawn = errors.New("withdrawn by the caller")
 
+	// ErrAlarm: the broker takes no records, since its alarm for memory or disk is on.
+	ErrAlarm = errors.New("the broker's alarm is on: it takes no records")
+
 	errNoBatch = errors.New("commit: Batch is nil: it must be the one that a Demand was answered with")
 )
 
@@ -56,12 +59,14 @@ func (e *ChannelError) Unwrap() error { return e.Cause }
 // CloseError says what a Close left behind at its deadline.
 type CloseError struct {
 	Channel, Name string
-	// Unconfirmed records may or may not be at the broker.
-	Unconfirmed int
-	// Uncertain says that acknowledgements were sent but it is not certain that the broker has them: those records may be delivered again.
-	Uncertain bool
-	// Unsent statuses did not reach the peers, which will see this endpoint as unhealthy.
-	Unsent int
+	// Unconfirmed records were handed to the broker, which may or may not have them. NotSent were not.
+	Unconfirmed, NotSent int
+	// Uncertain says that acknowledgements were sent but it is not certain that the broker has them: those records may be delivered again. Unacknowledged counts them, as far as they were committed in the
+	// present session; what an earlier one had has been delivered again, or will be.
+	Uncertain      bool
+	Unacknowledged int
+	// Unsaid are the statuses that are not known to have reached the peers, in their order. Without Closed, they will see this endpoint as unhealthy.
+	Unsaid []messages.Kind
 	// NotDeleted is why resources were not deleted; nil when they were, or were not to be.
 	NotDeleted error
 	// Cause is why it took longer than allowed, if that is known.
@@ -74,11 +79,22 @@ func (e *CloseError) Error() string {
 	if e.Unconfirmed > 0 {
 		left = append(left, fmt.Sprintf("%d records unconfirmed", e.Unconfirmed))
 	}
-	if e.Uncertain {
-		left = append(left, "acknowledgements not certain")
+	if e.NotSent > 0 {
+		left = append(left, fmt.Sprintf("%d records not sent", e.NotSent))
 	}
-	if e.Unsent > 0 {
-		left = append(left, fmt.Sprintf("%d statuses unsent", e.Unsent))
+	if e.Uncertain {
+		text := "acknowledgements not certain"
+		if e.Unacknowledged > 0 {
+			text += fmt.Sprintf(" (%d records)", e.Unacknowledged)
+		}
+		left = append(left, text)
+	}
+	if len(e.Unsaid) > 0 {
+		said := make([]string, len(e.Unsaid))
+		for i, kind := range e.Unsaid {
+			said[i] = string(kind)
+		}
+		left = append(left, "peers not told: "+strings.Join(said, ", "))
 	}
 	if e.NotDeleted != nil {
 		left = append(left, fmt.Sprintf("resources not deleted (%v)", e.NotDeleted))

@@ -95,5 +95,12 @@ func (h *handedOver) ahead(f func(tag uint64)) {
 // any says whether anything is committed.
 func (h *handedOver) any() bool { return h.acked > 0 || h.committed.Gaps() > 0 }
 
+// committedRecords counts what is committed, acknowledged or behind a gap.
+func (h *handedOver) committedRecords() int {
+	n := int(h.handed)
+	h.committed.Missing(1, h.handed, func(first, last uint64) { n -= int(last - first + 1) })
+	return n
+}
+
 // uncommitted counts what was handed over and is not acknowledged.
 func (h *handedOver) uncommitted() int { return int(h.handed - h.acked) }

@@ -241,6 +241,9 @@ func (r *Reader) flushed(ctx actor.Context) {
 
 func (r *Reader) left(e *CloseError) {
 	e.Uncertain = r.unsure || !r.closing.dataDone && r.account.any()
+	if e.Uncertain {
+		e.Unacknowledged = r.account.committedRecords()
+	}
 }
 
 func (r *Reader) released(err error) {

@@ -25,6 +25,7 @@ type bed struct {
 	inject   func(id string, msg any) // before each message of each actor
 	before   int                      // actors in the registry before any of ours
 	unlisted bool                     // a test that sends unknown messages itself
+	always   func(*supervisor.Config) // edits the config of every end, if set
 }
 
 func newBed(t *testing.T) *bed { return seeded(t, 1) }
@@ -115,6 +116,9 @@ func (b *bed) spawn(name string, props func(supervisor.Config) (*actor.Props, er
 	env.Options = append(env.Options, actor.WithReceiverMiddleware(b.middleware))
 	config := supervisor.Config{Channel: "orders", Name: name, Port: b.port, Env: env, Create: true,
 		Events: e.saw, Stopped: func() { e.stopped = true }}
+	if b.always != nil {
+		b.always(&config)
+	}
 	for _, f := range edit {
 		f(&config)
 	}
@@ -261,9 +265,15 @@ func (e *end) child(part messages.Child) messages.ChildSnapshot {
 	return messages.ChildSnapshot{}
 }
 
-func (e *end) has(state messages.State) bool {
+func (e *end) has(state messages.State) bool { return e.state() == state }
+
+// state is the channel's as it was told last.
+func (e *end) state() messages.State {
 	all := seen[*messages.StateChanged](e)
-	return len(all) > 0 && all[len(all)-1].Is == state
+	if len(all) == 0 {
+		return ""
+	}
+	return all[len(all)-1].Is
 }
 
 // flows checks that a record goes through, whatever else is under way.

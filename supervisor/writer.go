@@ -21,6 +21,7 @@ type Writer struct {
 	sequences sequences
 	confirmed uint64 // records
 	identity  string // of this writer's records: its name and when it began
+	blocked   bool   // by the broker's alarm
 	pause     time.Duration
 	paused    actors.Timer // nacked records wait before they are published again
 }
@@ -188,6 +189,7 @@ func (w *Writer) onRefused(ctx actor.Context, m *messages.Refused) {
 
 func (w *Writer) onBlocked(m *messages.Blocked) {
 	if w.current(m.From) != nil {
+		w.blocked = m.On
 		w.emit(&messages.AlarmChanged{Head: w.head(), From: m.From, On: m.On})
 	}
 }
@@ -231,6 +233,7 @@ func (w *Writer) dataReady(ctx actor.Context) { w.pump(ctx) }
 
 func (w *Writer) dataLost() {
 	w.account.rewind()
+	w.blocked = false
 	stop(&w.paused)
 }
 
@@ -240,7 +243,12 @@ func (w *Writer) drained() bool { return w.account.open == 0 }
 
 func (w *Writer) flushed(actor.Context) {}
 
-func (w *Writer) left(e *CloseError) { e.Unconfirmed = w.account.open }
+func (w *Writer) left(e *CloseError) {
+	e.Unconfirmed, e.NotSent = w.account.left()
+	if w.blocked && e.Unconfirmed+e.NotSent > 0 {
+		e.Cause = ErrAlarm
+	}
+}
 
 func (w *Writer) released(err error) {
 	stop(&w.paused)

@@ -168,7 +168,7 @@ func (r *run) mayLeave(left *supervisor.CloseError) bool {
 	if r.cell.Kind == Again {
 		return true
 	}
-	return left.Uncertain && r.cell.Actor == messages.DataConsumer && left.Unconfirmed+left.Unsent == 0 && left.NotDeleted == nil
+	return left.Uncertain && r.cell.Actor == messages.DataConsumer && left.Unconfirmed+left.NotSent+len(left.Unsaid) == 0 && left.NotDeleted == nil
 }
 
 // wasOver says that the actor had done its work: its supervisor had cut it off, or did so when it heard what it had said before; one that hangs may be cut off before

@@ -281,7 +281,7 @@ func (l *realLife) closes(ctx context.Context, end func(context.Context) error) 
 		l.Errorf("close took %v", took)
 	}
 	var left *weir.CloseError
-	uncertain := errors.As(err, &left) && left.Uncertain && left.Unconfirmed+left.Unsent == 0
+	uncertain := errors.As(err, &left) && left.Uncertain && left.Unconfirmed+left.NotSent+len(left.Unsaid) == 0
 	if err != nil && !(uncertain && l.at.actor == messages.DataConsumer) {
 		l.Errorf("close: %v", err)
 	}
