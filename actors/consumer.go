@@ -1,24 +1,30 @@
 package actors
 
 import (
+	"errors"
+
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/d2e2d648/weir/broker"
 	"github.com/d2e2d648/weir/messages"
 )
 
+// ErrDeliveryLost: the tags of what was delivered have a gap.
+var ErrDeliveryLost = errors.New("a delivery was lost")
+
 // DataConsumer takes deliveries for one incarnation.
 //
 // From its supervisor it receives Acknowledge, Look, Finish and Ping; from its session the events of a consumer.
 // It sends Ready once, Delivered, Looked, Finished, Pong. What waits in mailboxes is bounded by the session's prefetch.
-// It fails when the session does not open in time or ends.
+// It fails when the session does not open in time or ends, and when a delivery is missing (ErrDeliveryLost).
 type DataConsumer struct {
 	Incarnation
 	config    broker.ConsumerConfig
 	consumer  broker.Consumer
 	opened    bool
 	finishing bool
-	timer     Timer // open deadline
+	last      uint64 // tag that was delivered
+	timer     Timer  // open deadline
 }
 
 // NewDataConsumer makes one incarnation.
@@ -36,7 +42,7 @@ func (c *DataConsumer) handle(ctx actor.Context, msg any) {
 			c.handle(ctx, e)
 		}
 	case *broker.Delivered:
-		ctx.Send(c.Parent, &messages.Delivered{From: c.From, First: m.First, Records: m.Records})
+		c.delivered(ctx, m)
 	case *messages.Acknowledge:
 		c.consumer.Ack(m.Tag, !m.Alone)
 	case *messages.Look:
@@ -58,6 +64,15 @@ func (c *DataConsumer) handle(ctx actor.Context, msg any) {
 	default:
 		c.common(ctx, msg)
 	}
+}
+
+// delivered: a gap in the tags is a delivery that was lost. To acknowledge what came behind it would acknowledge it, too; the next session is delivered all of it again.
+func (c *DataConsumer) delivered(ctx actor.Context, m *broker.Delivered) {
+	if m.First != c.last+1 {
+		fail("consume %s: %w: tag %d follows %d", c.config.Queue, ErrDeliveryLost, m.First, c.last)
+	}
+	c.last = m.Last()
+	ctx.Send(c.Parent, &messages.Delivered{From: c.From, First: m.First, Records: m.Records})
 }
 
 func (c *DataConsumer) open(ctx actor.Context, m *broker.Opened) {

@@ -60,6 +60,20 @@ func (b *Broker) Depth(name string) int {
 	return s.Ready + s.Unsettled
 }
 
+// Publishers are the owners of the open publishers' leases, in the order in which CutPublisher and FreezePublisher count them. On the loop only.
+func (b *Broker) Publishers() []string { return owners(b.publishers.list()) }
+
+// Consumers is Publishers for consumers.
+func (b *Broker) Consumers() []string { return owners(b.consumers.list()) }
+
+func owners[S interface{ wire() *link }](sessions []S) []string {
+	names := make([]string, len(sessions))
+	for i, s := range sessions {
+		names[i] = s.wire().lease.owner
+	}
+	return names
+}
+
 // Queues are the names of all queues and streams, sorted. On the loop only.
 func (b *Broker) Queues() []string { return slices.Sorted(maps.Keys(b.queues)) }
 

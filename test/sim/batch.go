@@ -3,7 +3,6 @@ package sim
 import (
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -34,7 +33,8 @@ type Total struct {
 	Outcomes                                 [4]int
 	Injected, WhileUnconfirmed               int
 	Least                                    int // faults while something was unconfirmed, in the schedule that had the fewest
-	Faults                                   []FaultCount
+	Faults                                   [faultKinds]int
+	Cells                                    Cells
 }
 
 // Run runs the batch.
@@ -96,14 +96,10 @@ func (t *Total) add(r *Result) {
 	for i, n := range r.Outcomes {
 		t.Outcomes[i] += n
 	}
-	for _, f := range r.Faults {
-		i := slices.IndexFunc(t.Faults, func(g FaultCount) bool { return g.Kind == f.Kind })
-		if i < 0 {
-			t.Faults = append(t.Faults, f)
-			continue
-		}
-		t.Faults[i].Count += f.Count
+	for k, n := range r.Faults {
+		t.Faults[k] += n
 	}
+	t.Cells.add(r.Cells)
 }
 
 // String gives the sum as text.
@@ -120,9 +116,8 @@ func (t *Total) String() string {
 	fmt.Fprintf(&s, "\nchildren that failed: %d (%.1f a schedule), hung for good: %d; channels that failed and were opened again: %d; order checked in %d schedules\n",
 		t.Incidents, float64(t.Incidents)/n, t.Abandoned, t.Failed, t.Ordered)
 	fmt.Fprintf(&s, "faults: %d, of them %d while something was unconfirmed, at least %d in each schedule\n", t.Injected, t.WhileUnconfirmed, t.Least)
-	faults := slices.SortedFunc(slices.Values(t.Faults), func(a, b FaultCount) int { return strings.Compare(a.Kind, b.Kind) })
-	for _, f := range faults {
-		fmt.Fprintf(&s, "  %-32s %8d\n", f.Kind, f.Count)
+	for k, n := range t.Faults {
+		fmt.Fprintf(&s, "  %-32s %8d\n", FaultKind(k), n)
 	}
 	return s.String()
 }

@@ -46,10 +46,13 @@ func (w *World) Jitter(most time.Duration) time.Duration {
 	return time.Duration(w.rng.Int64N(int64(most)))
 }
 
-// simClock is the world as actors.Clock.
-type simClock struct{ w *World }
+// simClock is the world as actors.Clock, of a machine whose clock may be wrong.
+type simClock struct {
+	w    *World
+	skew time.Duration
+}
 
-func (c simClock) Now() time.Time { return c.w.Time() }
+func (c simClock) Now() time.Time { return c.w.Time().Add(c.skew) }
 
 func (c simClock) After(d time.Duration, f func()) actors.Timer {
 	e := c.w.at(c.w.now+d, f)

@@ -4,11 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/d2e2d648/weir/actors"
+	"github.com/d2e2d648/weir/broker"
 	"github.com/d2e2d648/weir/messages"
 	"github.com/d2e2d648/weir/supervisor"
 )
@@ -20,19 +22,26 @@ type endpoint struct {
 	name    string // such as w0, r1
 	writes  bool
 	user    user
+	index   int // among the readers
 	gen     int
+	skew    time.Duration // by how much its clock is wrong
 	pid     *actor.PID
 	state   messages.State
-	begun   []time.Duration // of each generation
+	begun   []life // each generation
 	parts   map[messages.Child]*outage
 	seen    map[string]messages.Kind // peers' last states, as it was told
 	opens   int                      // Open and AwaitPeers requests without an answer
 	closing bool                     // it was told to close
 	closed  bool                     // that was answered
 	stopped bool
+	dead    bool  // its process was killed
+	crashed bool  // its supervisor was made to fail
 	broken  error // the channel has failed
 	lastErr error // of the last close
 }
+
+// life is when a generation began, by a right clock, and by how much its own was wrong.
+type life struct{ at, skew time.Duration }
 
 // user is what writes or reads at an end.
 type user interface {
@@ -54,17 +63,20 @@ func (e *endpoint) owner() string { return channelName + "/" + e.name + "/" }
 func (e *endpoint) open() {
 	p := &e.r.plan
 	e.gen++
-	e.begun = append(e.begun, e.r.w.now)
-	e.state, e.closing, e.closed, e.stopped, e.broken, e.lastErr = messages.Preparing, false, false, false, nil, nil
+	e.begun = append(e.begun, life{e.r.w.now, e.skew})
+	e.state, e.closing, e.closed, e.stopped, e.dead, e.crashed, e.broken, e.lastErr = messages.Preparing, false, false, false, false, false, nil, nil
 	e.parts, e.seen = map[messages.Child]*outage{}, map[string]messages.Kind{}
 	gen := e.gen
 	config := supervisor.Config{
-		Channel: channelName, Name: e.name, Port: e.r.w.broker, Env: e.r.env, Resources: p.resources(),
+		Channel: channelName, Name: e.name, Port: e.r.port, Env: e.r.w.env(e.skew), Resources: p.resources(),
 		Events:  func(event messages.Event) { e.event(event) },
 		Stopped: func() { e.onStopped(gen) },
-		Create:  e.writes && p.writersCreate || !e.writes && p.readersCreate, Compat: p.compat, Ordered: p.ordered,
+		Create:  e.creates(), FanOut: p.fanOut, Compat: p.compat, Ordered: p.ordered,
 		NoStatus: p.noStatus, NoMetrics: p.noMetrics, GraceWindow: p.grace, HealthInterval: p.health,
 		Window: p.window, WindowBytes: p.windowBytes, StallAfter: p.stall, Poll: p.poll, Prefetch: p.prefetch, Stream: p.onStream(),
+	}
+	if p.group && !e.writes {
+		config.Group, config.GroupIndex, config.GroupSize = "g", e.index, p.readers
 	}
 	propsOf := supervisor.ReaderProps
 	if e.writes {
@@ -93,13 +105,63 @@ func (e *endpoint) open() {
 	e.user.begin(e.gen)
 }
 
+// creates: of a group only the principal declares.
+func (e *endpoint) creates() bool {
+	if e.writes {
+		return e.r.plan.writersCreate
+	}
+	return e.r.plan.readersCreate && !(e.r.plan.group && e.index > 0)
+}
+
+// leaseOf gives the owner of the present incarnation's lease.
+func (e *endpoint) leaseOf(p part) string {
+	if p == supervising {
+		return ""
+	}
+	return e.owner() + e.incarnation(p)
+}
+
+func (e *endpoint) incarnation(p part) string {
+	return string(children[p]) + "-" + strconv.FormatUint(e.part(children[p]).epoch, 10)
+}
+
+// box gives the mailbox of the present incarnation, or of the supervisor.
+func (e *endpoint) box(p part) *Mailbox {
+	id := e.actorName()
+	if p != supervising {
+		id += "/" + e.incarnation(p)
+	}
+	for i := len(e.r.w.boxes) - 1; i >= 0; i-- {
+		if m := e.r.w.boxes[i]; m.pid != nil && m.pid.Id == id {
+			return m
+		}
+	}
+	return nil
+}
+
+// ownerOf gives the end and the actor that a lease's owner or an actor's id names: c/w0/data-producer-3, w0-1/data-producer-3, w0-1. Nil: none.
+func (r *run) ownerOf(name string) (*endpoint, part) {
+	name = strings.TrimPrefix(name, channelName+"/")
+	of, child, owned := strings.Cut(name, "/")
+	for _, e := range r.endpoints {
+		if of != e.name && !strings.HasPrefix(of, e.name+"-") {
+			continue
+		}
+		if !owned {
+			return e, supervising
+		}
+		return e, partOf(messages.Child(child[:strings.LastIndexByte(child, '-')]))
+	}
+	return nil, 0
+}
+
 func (e *endpoint) send(msg any) { e.r.w.system.Root.Send(e.pid, msg) }
 
 // refused takes in a request's error: only what a failed or closed channel says is right.
 func (e *endpoint) refused(what string, err error) {
 	var channel *supervisor.ChannelError
 	switch {
-	case err == nil || errors.Is(err, supervisor.ErrClosed) || e.haunted(err):
+	case err == nil || errors.Is(err, supervisor.ErrClosed) || e.haunted(err) || e.expected(err):
 	case errors.As(err, &channel):
 		if channel.Cause == nil || channel.Child == "" || channel.Permanent {
 			e.r.bad("%s of %s failed with %v", what, e.actorName(), err)
@@ -155,7 +217,11 @@ func (e *endpoint) onStopped(gen int) {
 	}
 	e.stopped = true
 	e.r.w.Logf("user: %s has stopped", e.actorName())
-	if n := e.user.left() + e.opens - e.unread(); n > 0 {
+	n := e.user.left() + e.opens - e.unread()
+	if e.crashed {
+		n-- // the one by which it crashed: who waits for that knows by Stopped
+	}
+	if n > 0 {
 		e.r.bad("%s stopped with %d requests that it has read and not answered", e.actorName(), n)
 	}
 	e.user.forget()
@@ -188,8 +254,8 @@ func request(msg any) int {
 	return 0
 }
 
-// kill is the death of the process that this end lives in.
-func (e *endpoint) kill() {
+// kill is the death of the process that this end lives in. The next one's clock is wrong by so much.
+func (e *endpoint) kill(skew time.Duration) {
 	w := e.r.w
 	w.Logf("fault: process of %s killed", e.actorName())
 	root := e.actorName()
@@ -198,8 +264,9 @@ func (e *endpoint) kill() {
 			m.kill()
 		}
 	}
-	e.stopped, e.closing, e.opens = true, false, 0
+	e.stopped, e.dead, e.closing, e.opens = true, true, false, 0
 	e.user.forget()
+	e.skew = max(e.skew, skew)
 	gen := e.gen
 	w.at(w.now, func() { w.broker.KillOwner(e.owner()) }) // behind what was posted before
 	w.at(w.now+10*time.Millisecond+w.Jitter(50*time.Millisecond), func() { e.reopen(gen) })
@@ -215,13 +282,22 @@ func (e *endpoint) event(event messages.Event) {
 	switch m := event.(type) {
 	case *messages.StateChanged:
 		e.state = m.Is
+		r.changedAll(e)
 	case *messages.ChildStarted:
 		e.part(m.Child).started(m.From)
+		r.changed(e, partOf(m.Child))
 	case *messages.ChildReady:
 		e.part(m.Child).becameReady(now)
+		r.changed(e, partOf(m.Child))
+	case *messages.WaitsFor:
+		if m.Child == messages.Topology {
+			e.part(m.Child).waits = true
+			r.changed(e, topology)
+		}
 	case *messages.ChildFailed:
 		e.part(m.Child).failed(now)
 		r.childFailed(e, m)
+		r.changed(e, partOf(m.Child))
 	case *messages.Abandoned:
 		r.result.Abandoned++
 	case *messages.PublishedAgain:
@@ -232,6 +308,9 @@ func (e *endpoint) event(event messages.Event) {
 	case *messages.UnhandledMessage:
 		r.bad("%s: unhandled %T", e.actorName(), m.Message)
 	case *messages.BadStatuses:
+		if r.badSaid {
+			break
+		}
 		r.bad("%s: %d bad statuses: %v", e.actorName(), m.Count, m.Why)
 	case *messages.ChannelFailed:
 		e.fell(m.Err)
@@ -257,7 +336,11 @@ func (e *endpoint) fell(err error) {
 	}
 	var channel *supervisor.ChannelError
 	switch {
-	case e.haunted(err):
+	case e.crashed && errors.As(err, &channel) && channel.Child == supervisorName:
+		gen := e.gen
+		r.w.at(r.w.now+time.Second, func() { e.reopen(gen) }) // it stops by itself
+		return
+	case e.haunted(err) || e.expected(err):
 		e.again()
 		return
 	case !errors.As(err, &channel) || channel.Permanent:
@@ -280,6 +363,13 @@ func (e *endpoint) haunted(err error) bool {
 	return e.gen > 1 && errors.Is(err, actors.ErrNameInUse)
 }
 
+// expected: credentials were revoked, which no retry mends, or the supervisor was made to fail.
+func (e *endpoint) expected(err error) bool {
+	var channel *supervisor.ChannelError
+	return errors.As(err, &channel) && channel.Permanent &&
+		(e.r.revoked && errors.Is(err, broker.ErrPermission) || e.crashed && channel.Child == supervisorName)
+}
+
 // again closes what has failed and opens it again.
 func (e *endpoint) again() {
 	r, gen := e.r, e.gen
@@ -290,10 +380,10 @@ func (e *endpoint) again() {
 	})
 }
 
-// hearsReaders: of a stream, readers that may delete it hear the others.
-func (e *endpoint) hearsReaders() bool {
+// hearsItsOwn: of a stream, readers that may delete it hear the others; so does a group's principal.
+func (e *endpoint) hearsItsOwn() bool {
 	p := &e.r.plan
-	return p.stream && p.readersCreate && !e.writes && !p.noStatus
+	return !e.writes && !p.noStatus && (p.stream && e.creates() || p.group && e.index == 0)
 }
 
 // up says whether all that should be there is, or what is missing.
@@ -307,7 +397,7 @@ func (e *endpoint) up() error {
 	}
 	if !e.r.plan.noStatus {
 		parts = append(parts, messages.StatusProducer, messages.StatusConsumer, messages.HealthTicker, messages.MetricsAggregator)
-		if e.hearsReaders() {
+		if e.hearsItsOwn() {
 			parts = append(parts, messages.MemberConsumer)
 		}
 	}

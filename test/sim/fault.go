@@ -26,25 +26,31 @@ const (
 	Goexit
 	// PanicStopping panics when the actor is stopped.
 	PanicStopping
-	kinds
 )
 
-// String gives the kind's name.
-func (k Kind) String() string {
-	return [...]string{"panic before", "panic within", "freeze", "stall", "goexit", "panic in stopping"}[k]
+// faultKind is the kind in the catalogue.
+func (k Kind) faultKind() FaultKind {
+	return [...]FaultKind{panicBefore, panicWithin, freeze, stall, goexit, panicStopping}[k]
 }
+
+// String gives the kind's name.
+func (k Kind) String() string { return k.faultKind().String() }
+
+// supervisorName stands in Fault for the supervisors.
+const supervisorName = "supervisor"
 
 // boxFault strikes the n-th message that actors of that name handle.
 type boxFault struct {
-	name string // "data-producer", or with its owner "writer-1/data-producer"
+	name string   // "data-producer", or with its owner "writer-1/data-producer"
+	box  *Mailbox // in place of the name: this actor's alone
 	n    int
 	kind Kind
 }
 
 // Fault strikes the n-th message (from 1) that children of that name handle from now on, over incarnations: "data-producer", or "writer-1/data-producer" for
-// those of one supervisor. PanicStopping strikes the first stop after that.
+// those of one supervisor; "supervisor" are the supervisors themselves. PanicStopping strikes the first stop after that.
 func (w *World) Fault(child string, n int, kind Kind) {
-	w.faults = append(w.faults, &boxFault{child, n, kind})
+	w.faults = append(w.faults, &boxFault{name: child, n: n, kind: kind})
 }
 
 // split gives the last element of the parent's id and of the id, that without its epoch.
@@ -62,6 +68,12 @@ func split(id string) (parent, name string) {
 }
 
 func (f *boxFault) meets(m *Mailbox) bool {
+	switch {
+	case f.box != nil:
+		return f.box == m
+	case f.name == supervisorName:
+		return m.parent == ""
+	}
 	if parent, child, owned := strings.Cut(f.name, "/"); owned {
 		return parent == m.parent && child == m.name
 	}
@@ -99,10 +111,9 @@ func (w *World) middleware(next actor.ReceiverFunc) actor.ReceiverFunc {
 			next(ctx, envelope)
 			return
 		}
-		w.Struck[kind]++
 		w.Logf("fault: %s of %s", kind, m.pid.Id)
 		if w.struckAt != nil {
-			w.struckAt(m.pid.Id, kind)
+			w.struckAt(m, kind)
 		}
 		if kind == PanicBefore || kind == PanicStopping {
 			panic(fmt.Errorf("injected: %s", kind))

@@ -4,194 +4,327 @@ import (
 	"time"
 
 	"github.com/d2e2d648/weir/broker"
-	"github.com/d2e2d648/weir/messages"
 )
 
-// draw draws the faults. One of them waits until something is unconfirmed.
+// leastUnconfirmed is how many faults strike each schedule at least while something is unconfirmed.
+const leastUnconfirmed = 3
+
+// fault is one that is about to be injected. Lasting says how long it goes on, costs how long a child can be down by it at most, from its beginning.
+type fault struct {
+	kind    FaultKind
+	strike  func() bool // false: there is nothing that it could strike
+	lasting time.Duration
+	costs   time.Duration
+	event   bool // strike arms it only, and the event that it waits for is the strike
+}
+
+// target is the actor that a fault is for; nil: the fault chooses.
+type target struct {
+	e    *endpoint
+	part part
+}
+
+// draw draws the faults: some at any time, some that wait until something is unconfirmed, some that are aimed at an actor in a phase.
 func (r *run) draw() {
+	for range leastUnconfirmed {
+		f := r.fault(r.anyKind(), nil)
+		r.number(func() { r.pinned = append(r.pinned, f) })
+	}
 	r.pinnedWrite = 1 + r.w.rng.IntN(4)
-	r.pinned = r.strike(r.brokerFault())
-	for range r.plan.faults - 1 {
+	for range r.plan.faults {
 		at := r.w.Jitter(r.plan.span)
 		if r.w.oneOf(4) {
 			at = r.w.Jitter(20 * time.Second)
 		}
 		switch {
 		case r.plan.idle:
-			r.at(at, r.refusal(12*time.Second+r.w.Jitter(40*time.Second)))
+			f := r.cost(r.refusing(12*time.Second + r.w.Jitter(40*time.Second)))
+			r.number(func() { r.at(at, f) })
 		case r.w.rng.IntN(5) < 2:
-			r.childFault()
+			child := pick(r.w, children[:]...)
+			kind, n := pick(r.w, PanicBefore, PanicWithin, PanicWithin, Freeze, Stall, Stall, Goexit, PanicStopping), 1+r.w.rng.IntN(60)
+			r.number(func() {
+				r.w.Fault(string(child), n, kind)
+				r.outages += stallCosts
+			})
 		default:
-			r.at(at, r.brokerFault())
+			f := r.fault(r.anyKind(), nil)
+			r.number(func() { r.at(at, f) })
 		}
+	}
+	for i := range r.aims {
+		a := r.aims[i]
+		if !r.suits(a.cell) {
+			a.hit = true
+			continue
+		}
+		a.hit = true
+		r.number(func() {
+			a.hit = false
+			r.prime(a.cell)
+		})
 	}
 }
 
-// fault is one that is about to be injected. Lasting says how long it goes on, costs how long a child can be down by it at most, from its beginning.
-type fault struct {
-	kind    string
-	strike  func()
-	lasting time.Duration
-	costs   time.Duration
+// number counts a fault of the schedule, and does it unless it is to be left out.
+func (r *run) number(do func()) {
+	r.result.Drawn++
+	if r.leave.keeps(r.result.Drawn) {
+		do()
+	}
 }
 
-func (r *run) strike(f fault) func() {
-	r.outages += f.costs
-	return func() {
-		r.count(f.kind)
-		r.noteUnconfirmed()
-		r.until = max(r.until, r.w.now+f.lasting)
-		r.w.Logf("fault: %s, for %s", f.kind, f.lasting)
-		f.strike()
+// carryOut lets a fault strike now.
+func (r *run) carryOut(f fault) bool {
+	unconfirmed := r.unconfirmed() > 0
+	r.w.Logf("fault: %s, for %s", f.kind, f.lasting)
+	if !f.strike() {
+		return false
+	}
+	r.until = max(r.until, r.w.now+f.lasting)
+	if !f.event {
+		r.struck(f.kind, unconfirmed)
+	}
+	return true
+}
+
+// struck counts a fault that has struck.
+func (r *run) struck(kind FaultKind, unconfirmed bool) {
+	r.result.Faults[kind]++
+	r.result.Injected++
+	if unconfirmed {
+		r.result.WhileUnconfirmed++
+	}
+}
+
+// hit notes at what the fault found the actor.
+func (r *run) hit(kind FaultKind, e *endpoint, p part) {
+	if i, there := e.phase(p); there {
+		r.result.Cells[kind][p][i]++
+	}
+}
+
+// hitAll is hit for all actors that the fault can strike.
+func (r *run) hitAll(kind FaultKind) bool {
+	for _, e := range r.endpoints {
+		for p, phases := range catalogue[kind].reach {
+			if i, there := e.phase(part(p)); there && phases.has(i) {
+				r.result.Cells[kind][p][i]++
+			}
+		}
+	}
+	return true
+}
+
+// hitEvent is a fault that strikes an event of a lease.
+func (r *run) hitEvent(kind FaultKind, l *lease) {
+	r.w.Logf("fault: %s of %s", kind, l.owner)
+	r.struck(kind, r.unconfirmed() > 0)
+	r.hit(kind, l.e, l.part)
+	r.disordered = r.disordered || kind == nacked && l.part == statusProducer
+}
+
+// hitMailbox is a fault that strikes a message.
+func (r *run) hitMailbox(m *Mailbox, kind Kind) {
+	e, p := r.ownerOf(m.pid.Id)
+	r.struck(kind.faultKind(), r.unconfirmed() > 0)
+	r.hit(kind.faultKind(), e, p)
+	if p == supervising {
+		e.crashed = true
+		if !e.writes {
+			r.readerDied()
+		} else {
+			r.writerDied()
+		}
 	}
 }
 
 func (r *run) at(at time.Duration, f fault) {
 	r.until = max(r.until, at+f.lasting)
-	r.w.at(at, r.strike(f))
-}
-
-// childFault strikes a message of a child.
-func (r *run) childFault() {
-	w := r.w
-	child := pick(w, messages.DataProducer, messages.DataProducer, messages.DataConsumer, messages.DataConsumer, messages.StatusProducer,
-		messages.StatusConsumer, messages.HealthTicker, messages.MetricsAggregator, messages.Topology)
-	kind := pick(w, PanicBefore, PanicWithin, PanicWithin, Freeze, Stall, Stall, Goexit, PanicStopping)
-	w.Fault(string(child), 1+w.rng.IntN(60), kind)
-	r.outages += 24 * time.Second // a stall, at most, and what follows
+	r.w.at(at, func() { r.carryOut(f) })
 }
 
 const (
-	cutCosts  = 4 * time.Second // the back-off, and opening
-	heartbeat = 10 * time.Second
+	cutCosts   = 4 * time.Second // the back-off, and opening
+	stallCosts = 24 * time.Second
+	heartbeat  = 10 * time.Second
 )
 
-func (r *run) brokerFault() fault {
-	w, b := r.w, r.w.broker
-	i := w.rng.IntN(12)
-	switch w.rng.IntN(19) {
-	case 0, 1:
-		return fault{kind: "publisher cut", strike: func() { b.CutPublisher(i) }, costs: cutCosts}
-	case 2, 3:
-		return fault{kind: "consumer cut", strike: func() { b.CutConsumer(i) }, costs: cutCosts}
-	case 4:
-		return fault{kind: "all cut", strike: b.Cut, costs: cutCosts}
-	case 5, 6:
-		return fault{kind: "confirms lost", strike: func() { b.LoseConfirms(1 + i%3) }, costs: cutCosts}
-	case 7:
-		return fault{kind: "confirms twice", strike: func() { b.DuplicateConfirms(1 + i) }}
-	case 8:
-		return fault{kind: "confirms out of order", strike: func() { b.ReorderConfirms(1 + i) }}
-	case 9:
-		return fault{kind: "records twice", strike: func() { b.DuplicateDeliveries(1 + i); r.duplicates += 1 + i }}
-	case 10:
-		return fault{kind: "publisher's black hole", strike: func() { b.FreezePublisher(i) }, lasting: heartbeat, costs: heartbeat + cutCosts}
-	case 11:
-		return fault{kind: "consumer's black hole", strike: func() { b.FreezeConsumer(i) }, lasting: heartbeat, costs: heartbeat + cutCosts}
-	case 12:
-		return r.lasting("broker silent", w.Jitter(15*time.Second), heartbeat, b.Freeze, b.Thaw)
-	case 13:
-		n := 1 + i%3
-		return fault{kind: "openings hang", strike: func() { b.HangOpens(n); b.Cut() }, lasting: 5 * time.Second, costs: 5*time.Second*time.Duration(n) + cutCosts}
-	case 14:
-		if w.oneOf(6) {
-			return r.refusal(r.plan.graceWindow() + 2*time.Second + w.Jitter(time.Minute))
+// anyKind draws a kind of those that need no actor to be aimed at.
+func (r *run) anyKind() FaultKind {
+	for {
+		kind := pick(r.w, publisherCut, publisherCut, consumerCut, consumerCut, childCut, allCut, publisherHole, consumerHole, brokerSilent, openingsHang, requestsHang, refused, refused,
+			alarm, slow, confirmLost, confirmLost, confirmTwice, confirmOrder, nacked, deliveryLost, recordsTwice, queueDeleted, streamDeleted, exchangeDeleted, statusDeleted, lockDeleted,
+			poisonRecords, poisonStatuses, clockWrong, slowReader, burst, processKilled, closedMidRun)
+		switch {
+		case kind == refused && r.w.oneOf(8):
+			kind = pick(r.w, refusedLong, limitReached, limitReached, revoked)
+		case kind == closedMidRun || kind == processKilled:
+		case catalogue[kind].reach[topology] != none && kind >= queueDeleted && r.w.oneOf(2):
+			continue // a deletion excuses much
 		}
-		return r.refusal(w.Jitter(5 * time.Second))
-	case 15:
-		d := w.Jitter(pick(w, time.Second, 40*time.Second))
-		return r.lasting("alarm", d, 0, func() { r.alarms++; b.Block(true) }, func() {
+		if r.drawable(kind) {
+			return kind
+		}
+	}
+}
+
+// drawable says whether the kind can strike anything in this schedule.
+func (r *run) drawable(kind FaultKind) bool {
+	p := &r.plan
+	switch kind {
+	case queueDeleted:
+		return !p.stream && !p.fanOut // a member whose queue is gone misses records, which is no loss
+	case exchangeDeleted:
+		return !p.stream && !p.fanOut && p.writersCreate // readers do not notice
+	case recordsTwice:
+		return !p.stream
+	case streamDeleted:
+		return p.stream
+	case lockDeleted:
+		return p.stream && p.subEntries == 0
+	case statusDeleted, poisonStatuses, clockWrong:
+		return !p.noStatus
+	}
+	return true
+}
+
+// fault makes a fault of the kind.
+func (r *run) fault(kind FaultKind, t *target) fault {
+	f := r.make(kind, t)
+	f.kind = kind
+	return r.cost(f)
+}
+
+// cost takes in how long a child can be down by the fault.
+func (r *run) cost(f fault) fault {
+	r.outages += f.costs
+	return f
+}
+
+func (r *run) make(kind FaultKind, t *target) fault {
+	w, b := r.w, r.w.broker
+	switch n := 1 + w.rng.IntN(3); kind {
+	case panicBefore, panicWithin, freeze, stall, goexit, panicStopping:
+		return r.mailbox(kind, t)
+	case publisherCut:
+		return r.onSession(kind, t, b.Publishers, b.CutPublisher, cutCosts)
+	case consumerCut:
+		return r.onSession(kind, t, b.Consumers, b.CutConsumer, cutCosts)
+	case publisherHole:
+		return r.onSession(kind, t, b.Publishers, b.FreezePublisher, heartbeat+cutCosts)
+	case consumerHole:
+		return r.onSession(kind, t, b.Consumers, b.FreezeConsumer, heartbeat+cutCosts)
+	case childCut:
+		return r.cutChild(t)
+	case allCut:
+		return fault{strike: func() bool { r.hitAll(kind); b.Cut(); return true }, costs: cutCosts}
+	case brokerSilent:
+		return r.lasting(kind, w.Jitter(15*time.Second), heartbeat, b.Freeze, b.Thaw)
+	case openingsHang:
+		return fault{lasting: 5 * time.Second, costs: 5*time.Second*time.Duration(n) + cutCosts, strike: func() bool {
+			r.hitAll(kind)
+			b.HangOpens(n)
+			b.Cut()
+			return true
+		}}
+	case requestsHang:
+		return fault{event: true, lasting: 10 * time.Second, costs: 10*time.Second*time.Duration(n) + cutCosts, strike: func() bool {
+			r.port.hang += n
+			if t == nil || t.part == topology { // something to ask for
+				r.upset(t)
+			}
+			return true
+		}}
+	case refused:
+		return r.refusing(w.Jitter(5 * time.Second))
+	case refusedLong:
+		return r.refusing(r.plan.graceWindow() + 2*time.Second + w.Jitter(time.Minute))
+	case limitReached, revoked:
+		return r.refusingWith(kind, w.Jitter(5*time.Second))
+	case alarm:
+		return r.lasting(kind, w.Jitter(pick(w, time.Second, 40*time.Second)), 0, func() { r.alarms++; b.Block(true) }, func() {
 			if r.alarms--; r.alarms == 0 {
 				b.Block(false)
 			}
 		})
-	case 16:
+	case slow:
 		d := w.Jitter(time.Second)
-		return r.lasting("slow", w.Jitter(4*time.Second), 10*d, func() { b.Delay(d) }, func() { b.Delay(0) })
-	case 17:
-		return r.deletion(i)
+		return r.lasting(kind, w.Jitter(4*time.Second), 10*d, func() { b.Delay(d) }, func() { b.Delay(0) })
+	case confirmLost, confirmTwice, confirmOrder, nacked, deliveryLost:
+		return r.onEvent(kind, t, n)
+	case recordsTwice:
+		return fault{strike: func() bool {
+			r.hitAll(kind)
+			b.DuplicateDeliveries(4 * n)
+			r.duplicates += 4 * n * r.plan.views()
+			return true
+		}}
+	case queueDeleted, streamDeleted, exchangeDeleted, statusDeleted, lockDeleted:
+		return r.deletion(kind, t)
+	case poisonRecords, poisonStatuses:
+		return r.poison(kind)
+	case clockWrong:
+		return r.wrongClock(t)
+	case slowReader:
+		return r.slowReader(t)
+	case burst:
+		return r.burst(t)
+	case withdrawn:
+		return r.withdrawal(t)
+	case processKilled:
+		return r.killing(t)
+	case closedMidRun:
+		return r.closing(t)
 	}
-	return r.processFault(i)
+	panic("no such fault")
 }
 
-// lasting is a fault with an end. Costs come on top of how long it lasts.
-func (r *run) lasting(kind string, d, costs time.Duration, begin, end func()) fault {
-	return fault{kind: kind, lasting: d, costs: d + costs + cutCosts, strike: func() {
+// upset cuts something, so that something is opened or asked for.
+func (r *run) upset(t *target) {
+	if t == nil {
+		r.w.broker.Cut()
+		return
+	}
+	r.w.broker.CutOwner(t.e.leaseOf(t.part))
+}
+
+// lasting is a fault of the broker with an end. Costs come on top of how long it lasts.
+func (r *run) lasting(kind FaultKind, d, costs time.Duration, begin, end func()) fault {
+	return fault{lasting: d, costs: d + costs + cutCosts, strike: func() bool {
+		r.hitAll(kind)
 		begin()
 		r.w.at(r.w.now+d, end)
+		return true
 	}}
 }
 
-func (r *run) refusal(d time.Duration) fault {
-	kind, b := "connections refused", r.w.broker
+// refusing refuses connections.
+func (r *run) refusing(d time.Duration) fault {
+	kind, b := refused, r.w.broker
 	if d > r.plan.graceWindow() {
-		kind = "refused beyond the grace window"
+		kind = refusedLong
 	}
-	until := time.Duration(0)
-	return fault{kind: kind, lasting: d, costs: d + cutCosts, strike: func() {
-		until = r.w.now + d
-		r.refuse(until)
+	return fault{kind: kind, lasting: d, costs: d + cutCosts, strike: func() bool {
+		r.hitAll(kind)
+		r.refused = max(r.refused, r.w.now+d)
+		b.Refuse(r.refused)
 		b.Cut()
+		return true
 	}}
 }
 
-// refuse refuses at least until then.
-func (r *run) refuse(until time.Duration) {
-	r.refused = max(r.refused, until)
-	r.w.broker.Refuse(r.refused)
-}
-
-// deletion deletes what the channel stands on.
-func (r *run) deletion(i int) fault {
-	p := &r.plan
-	kind, request := "queue deleted", broker.Request(broker.DeleteQueue{Name: channelName})
-	switch {
-	case i < 3 && !p.noStatus:
-		kind, request = "status stream deleted", broker.DeleteQueue{Name: channelName + pick(r.w, ".reader.status", ".writer.status")}
-	case i < 5 && p.writersCreate: // readers do not notice
-		kind, request = "exchange deleted", broker.DeleteExchange{Name: channelName}
+// refusingWith has the broker say why.
+func (r *run) refusingWith(kind FaultKind, d time.Duration) fault {
+	err := broker.ErrRefused
+	if kind == revoked {
+		err = broker.ErrPermission
 	}
-	return fault{kind: kind, lasting: 3 * time.Second, costs: cutCosts, strike: func() { // until it has arrived, however slow the way is
-		r.excused = r.excused || !p.writersCreate || !p.readersCreate
-		r.streamsGone = r.streamsGone || kind == "status stream deleted"
-		lease := r.w.broker.Lease("fault")
-		lease.Do(request, func(broker.Result) {
-			if kind == "queue deleted" {
-				r.duplicates += p.views() * p.writers * p.window // what is unconfirmed goes to the new one, too
-				for _, u := range r.writers {
-					u.ledger.queueGone()
-				}
-			}
-			lease.Abort()
-		})
-	}}
-}
-
-// processFault kills an end's process, mostly a reader's, or closes an end in the middle of its work. It is opened again later.
-func (r *run) processFault(i int) fault {
-	e := r.endpoints[len(r.endpoints)-1-i%2]
-	if r.w.oneOf(3) {
-		e = r.endpoints[i%len(r.endpoints)]
-	}
-	if r.w.oneOf(2) {
-		return fault{kind: "process killed", costs: cutCosts, lasting: time.Second, strike: func() {
-			if e.stopped || e.gen == 0 {
-				return
-			}
-			if !e.writes {
-				r.readerDied()
-			}
-			e.kill()
-		}}
-	}
-	timeout := pick(r.w, time.Millisecond, 100*time.Millisecond, 10*time.Second)
-	return fault{kind: "closed in mid-run", costs: cutCosts, lasting: time.Second, strike: func() {
-		if e.stopped || e.gen == 0 {
-			return
-		}
-		if !e.writes {
-			r.readerDied()
-		}
-		e.close(&messages.Close{Timeout: timeout}, r.w.Jitter(time.Second))
+	return fault{lasting: d, costs: d + cutCosts, strike: func() bool {
+		r.hitAll(kind)
+		r.revoked = r.revoked || kind == revoked
+		r.port.refuse(err, d)
+		r.w.broker.Cut()
+		return true
 	}}
 }

@@ -14,12 +14,17 @@ type outage struct {
 	since time.Time // of the present state
 	open  bool
 	down  time.Duration
+
+	broken bool // it has failed, and the next incarnation has not begun
+	waits  bool // it waits for what others are to bring about
 }
 
 // provenAfter is how long a child must be ready to have proved itself: 10 s, and as long as its supervisor may take to see that.
 const provenAfter = 12 * time.Second
 
-func (o *outage) started(f messages.From) { o.epoch, o.ready = f.Epoch, false }
+func (o *outage) started(f messages.From) {
+	o.epoch, o.ready, o.broken, o.waits = f.Epoch, false, false, false
+}
 
 func (o *outage) failed(now time.Time) {
 	switch {
@@ -31,7 +36,7 @@ func (o *outage) failed(now time.Time) {
 		o.down += now.Sub(o.since)
 		o.since = now
 	}
-	o.ready = false
+	o.ready, o.broken = false, true
 }
 
 func (o *outage) becameReady(now time.Time) {

@@ -36,6 +36,9 @@ type plan struct {
 	deletes     bool // the last to close deletes
 	stream      bool // in place of the queue
 	subEntries  int
+	group       bool // the readers are one
+	fanOut      bool // each of its members has a queue to itself
+	rough       bool // faults go on while the last end closes
 }
 
 func pick[T any](w *World, of ...T) T { return of[w.rng.IntN(len(of))] }
@@ -50,7 +53,7 @@ func drawPlan(w *World) plan {
 		grace: pick(w, 0, 0, 25*time.Second), health: pick(w, 200*time.Millisecond, 2*time.Second, 0), stall: pick(w, 500*time.Millisecond, 5*time.Second, 0),
 		records: pick(w, 20, 80, 150), batch: pick(w, 1, 12, 40), atOnce: pick(w, 1, 3, 8), recordSize: pick(w, 16, 16, 200),
 		writePace: 10 * time.Millisecond, readPace: 8 * time.Millisecond, span: 250 * time.Millisecond,
-		withdrawals: pick(w, 0, 0, 3, 10), faults: 3 + w.rng.IntN(4), deletes: w.oneOf(4),
+		withdrawals: pick(w, 0, 0, 3, 10), faults: 2 + w.rng.IntN(4), deletes: w.oneOf(4),
 	}
 	who := w.rng.IntN(3)
 	p.writersCreate, p.readersCreate = who != 0, who != 1
@@ -68,12 +71,17 @@ func drawPlan(w *World) plan {
 		p.writePace, p.readPace, p.span = 10*time.Microsecond, 10*time.Microsecond, 20*time.Millisecond
 	}
 	if w.oneOf(10) { // an idle channel, and outages long apart
-		p.idle, p.records, p.span, p.faults, p.health = true, 20, 8*time.Minute, 4+w.rng.IntN(4), 0
+		p.idle, p.records, p.span, p.faults, p.health = true, 20, 8*time.Minute, 3+w.rng.IntN(4), 0
 	}
 	if !p.compat && p.maxLength == 0 && w.oneOf(3) {
 		p.stream, p.subEntries = true, pick(w, 0, 0, 5)
 	}
 	p.awaited = pick(w, 0, 1, 1, 2)
+	if p.readers == 2 && w.oneOf(2) {
+		p.group = true
+		p.fanOut = !p.stream && !p.ordered && !p.noStatus && p.maxLength == 0 && w.oneOf(2)
+	}
+	p.rough = w.oneOf(4)
 	return p
 }
 
@@ -85,9 +93,33 @@ func (p *plan) onStream() *supervisor.Stream {
 	return &supervisor.Stream{SubEntries: p.subEntries}
 }
 
-// views is how many readings of everything there are: the readers share a queue, and each has a stream to itself.
+// settle ends what aims have left undone.
+func (p *plan) settle() {
+	if p.readers != 2 {
+		p.group, p.fanOut = false, false
+	}
+	if p.fanOut { // nobody writes before all queues are there: a writer sees that by the status streams, which are declared last
+		p.writersCreate, p.readersCreate, p.noStatus, p.compat = false, true, false, false
+	}
+	if p.ordered && p.readers == 2 {
+		p.readersCreate, p.compat = true, false // else each would want the queue for itself alone
+	}
+	if p.ordered && p.readers == 2 && p.group {
+		p.group = false // only its principal declares
+	}
+}
+
+// queues are the data queues.
+func (p *plan) queues() []string {
+	if p.fanOut {
+		return []string{actors.DataQueue(channelName, 0), actors.DataQueue(channelName, 1)}
+	}
+	return []string{channelName}
+}
+
+// views is how many readings of everything there are: the readers share a queue, and each has a stream to itself, or in fan-out a queue.
 func (p *plan) views() int {
-	if p.stream {
+	if p.stream || p.fanOut {
 		return p.readers
 	}
 	return 1

@@ -12,20 +12,27 @@ import (
 // run is one schedule.
 type run struct {
 	w         *World
-	env       *actors.Env
+	port      *port
 	plan      plan
+	leave     Leave
 	result    Result
 	endpoints []*endpoint
 	writers   []*writing
 	readers   []*reading
 
-	pinned      func()        // the fault that must strike while something is unconfirmed
-	pinnedWrite int           // it waits for so many Writes
+	pinned      []fault       // those that wait until something is unconfirmed
+	aims        []*aim        // those that wait until an actor is in a phase
+	aimless     bool          // they do not strike now
+	pinnedWrite int           // the next pinned one waits for so many Writes
 	until       time.Duration // all faults are over then
 	alarms      int           // that are on
 	refused     time.Duration // until then connections are refused
 	outages     time.Duration // at most, of all faults together
 	excused     bool          // resources were deleted that not every end may declare
+	revoked     bool          // credentials were, at some time
+	poisoned    int           // records that no writer wrote
+	badSaid     bool          // somebody published what is no status
+	disordered  bool          // a status was refused: those behind it come before it
 	streamsGone bool          // a status stream was deleted: its history with it
 	unordered   bool          // a reader's incident
 	nacked      bool
@@ -48,33 +55,28 @@ func (r *run) bad(format string, args ...any) {
 	}
 }
 
-func (r *run) count(fault string) { r.countN(fault, 1) }
-
-func (r *run) countN(fault string, n int) {
-	for i := range r.result.Faults {
-		if f := &r.result.Faults[i]; f.Kind == fault {
-			f.Count += n
-			return
-		}
-	}
-	r.result.Faults = append(r.result.Faults, FaultCount{fault, n})
-}
-
 // schedule runs one seed from the beginning to the end.
 func (r *run) schedule() {
 	w := r.w
 	r.plan = drawPlan(w)
+	for range 1 + w.rng.IntN(3) {
+		a := &aim{cell: possible[w.rng.IntN(len(possible))]}
+		if len(r.aims) == 0 {
+			r.plan.suit(w, a.cell)
+		}
+		r.aims = append(r.aims, a)
+	}
+	r.plan.settle()
 	w.Logf("plan: %s", &r.plan)
-	r.env = w.Env()
-	w.struckAt = func(string, Kind) { r.noteUnconfirmed() }
+	r.port = &port{r: r, w: w, leases: map[string]*lease{}}
+	w.struckAt = r.hitMailbox
 	r.makeEnds()
 	r.draw()
 	for _, e := range r.endpoints {
 		w.at(w.Jitter(3*time.Millisecond), e.open)
 	}
-	phases := []func() bool{r.traffic, r.heal, r.close}
-	for _, phase := range phases {
-		if !phase() || len(r.result.Bad) > 0 {
+	for _, stage := range []func() bool{r.traffic, r.heal, r.close} {
+		if !stage() || len(r.result.Bad) > 0 {
 			break
 		}
 	}
@@ -82,15 +84,13 @@ func (r *run) schedule() {
 		r.check()
 	}
 	r.result.Virtual, r.result.Steps, r.result.Hash = w.now, w.Steps, w.Hash
-	for k, n := range w.Struck {
-		if n > 0 {
-			r.countN("child: "+Kind(k).String(), n)
-		}
-	}
 }
 
 func (r *run) makeEnds() {
 	p := &r.plan
+	if r.leave.Records > 0 {
+		p.records = min(p.records, r.leave.Records)
+	}
 	for i := range p.writers {
 		e := &endpoint{r: r, name: fmt.Sprintf("w%d", i), writes: true}
 		u := &writing{e: e, budget: p.records / p.writers, ledger: &ledger{writer: byte(i), size: p.recordSize, views: make([]view, p.views()), single: p.stream}}
@@ -98,9 +98,9 @@ func (r *run) makeEnds() {
 		r.endpoints, r.writers = append(r.endpoints, e), append(r.writers, u)
 	}
 	for i := range p.readers {
-		e := &endpoint{r: r, name: fmt.Sprintf("r%d", i)}
+		e := &endpoint{r: r, name: fmt.Sprintf("r%d", i), index: i}
 		u := &reading{e: e}
-		if p.stream {
+		if p.views() > 1 {
 			u.view = i
 		}
 		e.user = u
@@ -171,16 +171,9 @@ func (r *run) unconfirmed() (n int) {
 	return n
 }
 
-func (r *run) noteUnconfirmed() {
-	r.result.Injected++
-	if r.unconfirmed() > 0 {
-		r.result.WhileUnconfirmed++
-	}
-}
-
-// wrote: a Write is under way, so that the pinned fault may strike.
+// wrote: a Write is under way, so that a pinned fault may strike.
 func (r *run) wrote() {
-	if r.pinned == nil {
+	if len(r.pinned) == 0 {
 		return
 	}
 	r.pinnedWrite--
@@ -195,15 +188,20 @@ func (r *run) wrote() {
 }
 
 func (r *run) firePinned() {
-	if r.pinned != nil && r.unconfirmed() > 0 {
-		f := r.pinned
-		r.pinned = nil
-		f()
+	if len(r.pinned) == 0 || r.unconfirmed() == 0 {
+		return
+	}
+	if f := r.pinned[0]; r.carryOut(f) || r.healing {
+		r.pinned = r.pinned[1:]
+		r.pinnedWrite = 1 + r.w.rng.IntN(4)
 	}
 }
 
 // handed takes in a record that a reader got.
 func (r *run) handed(body []byte, view int) {
+	if r.poisoned > 0 && poisonous(body) {
+		return
+	}
 	if len(body) < 5 || int(body[0]) >= len(r.writers) {
 		r.bad("unexpected: a record of %d bytes that nobody wrote", len(body))
 		return
@@ -222,6 +220,9 @@ func (r *run) handed(body []byte, view int) {
 func (r *run) committed(b *messages.Batch, n, view int) {
 	for i := range b.Records {
 		body := b.Records[i].Body
+		if r.poisoned > 0 && poisonous(body) {
+			continue
+		}
 		r.writers[body[0]].ledger.commit(body, n, view)
 	}
 }
@@ -230,12 +231,17 @@ func (r *run) childFailed(e *endpoint, m *messages.ChildFailed) {
 	r.result.Incidents++
 	switch m.Child {
 	case messages.DataProducer:
-		if p := &r.plan; !p.stream || p.subEntries > 1 { // else the broker deduplicates
-			r.duplicates += p.views() * p.window
-		}
+		r.writerDied() // a stream's broker deduplicates
 		r.returned = r.returned || errors.Is(m.Err, actors.ErrNoQueue)
 	case messages.DataConsumer:
 		r.readerIncident()
+	}
+}
+
+// writerDied: the next incarnation publishes again what is unconfirmed.
+func (r *run) writerDied() {
+	if p := &r.plan; !p.stream || p.subEntries > 1 {
+		r.duplicates += p.views() * p.window
 	}
 }
 

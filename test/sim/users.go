@@ -2,6 +2,7 @@ package sim
 
 import (
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/d2e2d648/weir/messages"
@@ -15,7 +16,16 @@ type writing struct {
 	budget   int // records that are yet to be written
 	underWay int
 	records  int // of those
+	open     []*asked
 }
+
+// asked is a Write that was sent.
+type asked struct {
+	request  *messages.Write
+	answered bool
+}
+
+func (u *writing) usable(gen int) bool { return u.e.gen == gen && !u.e.closing && !u.e.stopped }
 
 func (u *writing) begin(gen int) {
 	for range u.e.r.plan.atOnce {
@@ -25,12 +35,12 @@ func (u *writing) begin(gen int) {
 
 func (u *writing) left() int { return u.underWay }
 
-func (u *writing) forget() { u.underWay, u.records = 0, 0 }
+func (u *writing) forget() { u.underWay, u.records, u.open = 0, 0, nil }
 
 func (u *writing) soon(gen int) {
 	w := u.e.r.w
 	w.at(w.now+w.Jitter(u.e.r.plan.writePace), func() {
-		if u.e.gen == gen && !u.e.closing && !u.e.stopped && u.budget > 0 {
+		if u.usable(gen) && u.budget > 0 {
 			u.write(gen, min(1+w.rng.IntN(u.e.r.plan.batch), u.budget))
 		}
 	})
@@ -43,34 +53,42 @@ func (u *writing) write(gen, n int) {
 	from, records := u.ledger.attempt(n, awaited)
 	u.underWay++
 	u.records += n
-	answered := false
-	request := &messages.Write{Records: records, Awaited: awaited}
-	request.Done = func(m *messages.Written) {
-		if answered {
+	a := &asked{request: &messages.Write{Records: records, Awaited: awaited}}
+	a.request.Done = func(m *messages.Written) {
+		if a.answered {
 			r.bad("a Write of %s was answered twice", u.e.actorName())
 		}
-		answered = true
+		a.answered = true
 		u.underWay--
 		u.records -= n
 		u.answered(gen, from, n, m)
 	}
-	u.e.send(request)
-	if k := r.plan.withdrawals; k > 0 && !r.healing && r.w.oneOf(k) {
-		u.withdraw(request, &answered)
+	if u.open = append(u.open, a); len(u.open) > 40 {
+		u.open = slices.DeleteFunc(u.open, func(a *asked) bool { return a.answered })
+	}
+	u.e.send(a.request)
+	if k := r.plan.withdrawals; k > 0 && !r.healing && r.w.oneOf(k) && !r.leave.Withdrawals {
+		u.withdraw(a)
 	}
 	r.wrote()
+	r.changed(u.e, supervising)
 }
 
 // withdraw ends the Write's context after a while.
-func (u *writing) withdraw(request *messages.Write, answered *bool) {
+func (u *writing) withdraw(a *asked) {
 	r, gen := u.e.r, u.e.gen
 	after := r.w.Jitter(pick(r.w, 500*time.Microsecond, 5*time.Millisecond, 2*time.Second))
 	r.w.at(r.w.now+after, func() {
-		if !*answered && u.e.gen == gen && !u.e.stopped {
-			r.count("write withdrawn")
-			u.e.send(&messages.Withdraw{Write: request})
+		if !a.answered && u.e.gen == gen && !u.e.stopped {
+			u.withdrawNow(a)
 		}
 	})
+}
+
+func (u *writing) withdrawNow(a *asked) {
+	u.e.r.struck(withdrawn, true)
+	u.e.r.hit(withdrawn, u.e, dataProducer)
+	u.e.send(&messages.Withdraw{Write: a.request})
 }
 
 func (u *writing) answered(gen, from, n int, m *messages.Written) {
@@ -107,6 +125,7 @@ type reading struct {
 	demands     int
 	commits     int
 	uncommitted int
+	slow        time.Duration // until then it does nothing
 }
 
 func (u *reading) begin(gen int) {
@@ -122,6 +141,10 @@ func (u *reading) usable(gen int) bool { return u.e.gen == gen && !u.e.stopped }
 
 func (u *reading) demand(gen int) {
 	if !u.usable(gen) || u.e.closing {
+		return
+	}
+	if w := u.e.r.w; w.now < u.slow {
+		w.at(u.slow, func() { u.demand(gen) })
 		return
 	}
 	u.demands++
@@ -159,6 +182,10 @@ func (u *reading) got(gen int, b *messages.Batch) {
 
 func (u *reading) commit(gen int, b *messages.Batch) {
 	if !u.usable(gen) {
+		return
+	}
+	if w := u.e.r.w; w.now < u.slow {
+		w.at(u.slow, func() { u.commit(gen, b) })
 		return
 	}
 	u.commits++

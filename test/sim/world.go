@@ -41,8 +41,6 @@ type World struct {
 	Hash uint64
 	// Steps counts what was run.
 	Steps int
-	// Struck counts the mailbox faults that struck, by kind.
-	Struck [kinds]int
 
 	pcg     *rand.PCG
 	rng     *rand.Rand
@@ -61,7 +59,7 @@ type World struct {
 	types   map[reflect.Type]uint64 // depends on the types' names only
 
 	// struckAt, if set, is told of each mailbox fault that strikes.
-	struckAt func(id string, kind Kind)
+	struckAt func(m *Mailbox, kind Kind)
 }
 
 // NewWorld makes a world in fine mode with an actor system of its own.
@@ -109,8 +107,11 @@ func (w *World) System() *actor.ActorSystem { return w.system }
 func (w *World) Broker() *embedded.Broker { return w.broker }
 
 // Env is what channels in this world run in.
-func (w *World) Env() *actors.Env {
-	return &actors.Env{Clock: simClock{w}, Jitter: w.Jitter,
+func (w *World) Env() *actors.Env { return w.env(0) }
+
+// env is Env on a machine whose clock is wrong by so much.
+func (w *World) env(skew time.Duration) *actors.Env {
+	return &actors.Env{Clock: simClock{w, skew}, Jitter: w.Jitter,
 		Options: []actor.PropsOption{actor.WithMailbox(w.newMailbox), actor.WithReceiverMiddleware(w.middleware)}}
 }
 
