@@ -66,18 +66,22 @@ type sequences struct {
 }
 
 // sequenceGap is left between what the broker has of a name and what a writer begins with. An earlier life of the writer may have been killed with records on their way, which arrive when this one has begun:
-// with sequences that it would use, too, the broker would take this one's records for those. It is more than any window.
-const sequenceGap = 1 << 32
+// with sequences that it would use, too, the broker would take this one's records for those. It is more than any window. That does not tell apart two lives before any record of the name has arrived; the time
+// does, so a life begins at it, in steps of which no writer fills one in a millisecond.
+const (
+	sequenceGap   = 1 << 32
+	sequencesOfMs = 1 << 20
+)
 
 var errNameShared = errors.New("more was published under the writer's name than by this writer: another had it at the same time, and of the records of two the broker drops some that it confirms")
 
 // opened takes in the last sequence that the broker has. It gives up to which sequence of the account that settles what was unknown, or why the writer must not go on.
-func (s *sequences) opened(last, sent uint64) (confirmed uint64, err error) {
+func (s *sequences) opened(last, sent uint64, now time.Time) (confirmed uint64, err error) {
 	switch {
 	case !s.named:
 		return 0, nil
 	case !s.known:
-		s.base, s.known = last+sequenceGap, true
+		s.base, s.known = max(last+sequenceGap, uint64(max(0, now.UnixMilli()))*sequencesOfMs), true
 		return 0, nil
 	case last > s.base+sent:
 		return 0, errNameShared

@@ -437,6 +437,35 @@ func TestARestartedWriterIsNotTakenForItsFormerLife(t *testing.T) {
 	reader.gets(0, 5)
 }
 
+// The same, when nothing of the former life has arrived before this one opens: the broker tells both the same.
+func TestARestartedWriterIsNotTakenForAFormerLifeOfWhichNothingHasArrived(t *testing.T) {
+	b, writer, reader := both(t, onStream())
+	lease := b.world.Broker().Lease("test")
+	defer lease.Abort()
+	known := false
+	late := lease.OpenPublisher(broker.PublisherConfig{RoutingKey: "orders", Name: "writer", Window: 10}, func(broker.Event) { known = true })
+	b.until("the former life has a session", time.Second, func() bool { return known })
+	var sequence uint64
+	b.inject = func(_ string, msg any) {
+		if m, ok := msg.(*messages.Publish); ok {
+			sequence = m.Batch.First
+		}
+	}
+	b.world.Broker().Block(true)
+	writer.write("0")
+	b.until("it is on its way", time.Second, func() bool { return sequence > 0 })
+	b.world.System().Root.Stop(writer.pid)
+	b.until("the former life has ended", 10*time.Second, func() bool { return writer.stopped })
+	b.until("the broker has seen that", 10*time.Second, func() bool { return b.world.Broker().Counts().Publishers == 2 }) // late, and the reader's statuses
+	b.world.Broker().Block(false)
+	again := b.spawnAgain(writer)
+	again.opened()
+	late.Publish(broker.Batch{First: sequence, Records: []broker.Record{{Body: []byte("0")}}})
+	b.until("it has arrived", time.Second, func() bool { return b.stored() == 1 })
+	again.put(1, 1)
+	reader.gets(0, 2)
+}
+
 func TestReplayBeginsWhereItIsTold(t *testing.T) {
 	b, writer, reader := both(t, onStream())
 	writer.put(0, 5)

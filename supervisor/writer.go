@@ -222,7 +222,7 @@ func (w *Writer) newData(in actors.Incarnation) actor.Actor {
 
 // dataOpened: what the broker has under the name is confirmed, whether or not it could say so.
 func (w *Writer) dataOpened(ctx actor.Context, m *messages.Ready) error {
-	last, err := w.sequences.opened(m.LastSequence, w.account.everSent-1)
+	last, err := w.sequences.opened(m.LastSequence, w.account.everSent-1, w.now())
 	if last > 0 {
 		w.confirm(1, last)
 	}
