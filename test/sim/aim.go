@@ -135,8 +135,10 @@ func (e *endpoint) has(p part) bool {
 // suit makes the plan one in which the cell can be hit.
 func (p *plan) suit(w *World, c cell) {
 	switch c.part {
-	case statusProducer, statusConsumer, healthTicker, metricsAggregator:
+	case statusProducer, statusConsumer:
 		p.noStatus = false
+	case healthTicker, metricsAggregator: // they hear little
+		p.noStatus, p.noMetrics, p.health = false, false, 200*time.Millisecond
 	case memberConsumer:
 		p.noStatus, p.readersCreate = false, true
 		if !p.stream {
@@ -241,6 +243,17 @@ func (r *run) prime(c cell) {
 		}
 		if len(of) > 0 {
 			r.at(soon, r.fault(closedMidRun, &target{pick(w, of...), c.part}))
+			r.linger(soon)
 		}
+	}
+}
+
+// linger makes a close that is about to begin take longer, some of the time: else it is over within a millisecond.
+func (r *run) linger(at time.Duration) {
+	switch r.w.rng.IntN(3) {
+	case 0:
+		r.at(max(0, at-r.w.Jitter(time.Millisecond)), r.fault(alarm, nil))
+	case 1:
+		r.at(at+r.w.Jitter(500*time.Microsecond), r.fault(brokerSilent, nil))
 	}
 }

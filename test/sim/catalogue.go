@@ -166,8 +166,8 @@ var catalogue = [faultKinds]struct {
 	limitReached: {"limit reached", ofPort(always)},
 	revoked:      {"credentials revoked", ofPort(always)},
 	slow:         {"slow", ofPort(always)},
-	// Topology alone makes requests, and a data producer that declares its lock. A wait is not a request.
-	requestsHang: {"requests hang", reach{dataProducer: 1 << opening, topology: 1<<opening | 1<<busy | 1<<closing}},
+	// Topology alone makes requests, and a data producer that declares its lock.
+	requestsHang: {"requests hang", reach{dataProducer: 1 << opening, topology: up}},
 	alarm:        {"alarm", reach{dataProducer: always, statusProducer: always}}, // it concerns publishers
 
 	// Without anything unconfirmed there is no confirm.
@@ -188,10 +188,9 @@ var catalogue = [faultKinds]struct {
 	poisonStatuses: {"poison statuses", reach{statusConsumer: always, memberConsumer: always}},
 	clockWrong:     {"peer's clock wrong by hours", reach{statusConsumer: always, memberConsumer: always}},
 
-	slowReader: {"slow reader", reach{dataConsumer: always &^ (1 << closing)}}, // its demands are refused when it closes
-	burst:      {"burst", reach{dataProducer: always &^ (1 << closing)}},       // writes are
-	// A Write that can be withdrawn is under way; where the producer has nothing of it, it waits for the producer.
-	withdrawn:     {"write withdrawn", reach{dataProducer: always &^ (1 << idle)}},
+	slowReader:    {"slow reader", reach{dataConsumer: always &^ (1 << closing)}}, // its demands are refused when it closes
+	burst:         {"burst", reach{dataProducer: always &^ (1 << closing)}},       // writes are
+	withdrawn:     {"write withdrawn", reach{dataProducer: always}},
 	processKilled: {"process killed", everybody(always)},
 	closedMidRun:  {"closed in mid-run", everybody(always &^ (1 << closing))}, // it is closing already
 }

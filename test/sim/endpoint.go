@@ -3,6 +3,7 @@ package sim
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -35,6 +36,7 @@ type endpoint struct {
 	closed  bool                     // that was answered
 	stopped bool
 	dead    bool  // its process was killed
+	ran     bool  // it was Running
 	crashed bool  // its supervisor was made to fail
 	broken  error // the channel has failed
 	lastErr error // of the last close
@@ -64,7 +66,7 @@ func (e *endpoint) open() {
 	p := &e.r.plan
 	e.gen++
 	e.begun = append(e.begun, life{e.r.w.now, e.skew})
-	e.state, e.closing, e.closed, e.stopped, e.dead, e.crashed, e.broken, e.lastErr = messages.Preparing, false, false, false, false, false, nil, nil
+	e.state, e.closing, e.closed, e.stopped, e.ran, e.dead, e.crashed, e.broken, e.lastErr = messages.Preparing, false, false, false, false, false, false, nil, nil
 	e.parts, e.seen = map[messages.Child]*outage{}, map[string]messages.Kind{}
 	gen := e.gen
 	config := supervisor.Config{
@@ -191,7 +193,7 @@ func (e *endpoint) close(ask *messages.Close, again time.Duration) {
 	e.r.w.Logf("user: %s closes, failed %v, within %s", e.actorName(), failed, ask.Timeout)
 	e.send(ask)
 	e.r.w.at(e.r.w.now+ask.Timeout+10*time.Second, func() {
-		if e.gen == gen && (!e.closed || !e.stopped) {
+		if e.gen == gen && (!e.closed && !e.crashed && !e.dead || !e.stopped) {
 			e.r.bad("close of %s outlived its deadline: answered %v, stopped %v", e.actorName(), e.closed, e.stopped)
 		}
 	})
@@ -264,6 +266,11 @@ func (e *endpoint) kill(skew time.Duration) {
 			m.kill()
 		}
 	}
+	for _, l := range slices.Clone(e.r.port.open) {
+		if l.e == e {
+			l.end()
+		}
+	}
 	e.stopped, e.dead, e.closing, e.opens = true, true, false, 0
 	e.user.forget()
 	e.skew = max(e.skew, skew)
@@ -282,6 +289,7 @@ func (e *endpoint) event(event messages.Event) {
 	switch m := event.(type) {
 	case *messages.StateChanged:
 		e.state = m.Is
+		e.ran = e.ran || e.state == messages.Running
 		r.changedAll(e)
 	case *messages.ChildStarted:
 		e.part(m.Child).started(m.From)

@@ -124,7 +124,9 @@ func (w *World) middleware(next actor.ReceiverFunc) actor.ReceiverFunc {
 			m.pause(time.Second + w.Jitter(19*time.Second))
 			return
 		}
-		m.out = m.out[:start+w.rng.IntN(len(m.out)-start+1)]
+		if m.parent != "" { // a supervisor's memory outlives the panic: what it has done is done
+			m.out = m.out[:start+w.rng.IntN(len(m.out)-start+1)]
+		}
 		switch kind {
 		case PanicWithin:
 			panic(fmt.Errorf("injected: %s", kind))

@@ -199,16 +199,20 @@ func (r *run) close() bool {
 
 // lastFor has an end close last that has what is aimed at.
 func (r *run) lastFor(order []int) {
-	for _, a := range r.aims {
-		if a.hit || a.phase != closing {
-			continue
+	last := func(fit func(*endpoint) bool) bool {
+		i, n := slices.IndexFunc(order, func(k int) bool { return fit(r.endpoints[k]) }), len(order)-1
+		if i >= 0 {
+			order[i], order[n] = order[n], order[i]
 		}
-		for i, k := range order {
-			if r.endpoints[k].has(a.part) {
-				last := len(order) - 1
-				order[i], order[last] = order[last], order[i]
-				return
-			}
+		return i >= 0
+	}
+	if r.plan.fanOut && r.plan.deletes { // the others do not know of all queues
+		last(func(e *endpoint) bool { return !e.writes && e.index == 0 })
+		return
+	}
+	for _, a := range r.aims {
+		if !a.hit && a.phase == closing && last(func(e *endpoint) bool { return e.has(a.part) }) {
+			return
 		}
 	}
 }
@@ -219,6 +223,9 @@ func (r *run) closeRoughly(e *endpoint) bool {
 	at := r.w.now + r.w.Jitter(5*time.Millisecond)
 	if f := r.fault(r.anyKind(), nil); f.kind != processKilled && f.kind != closedMidRun && f.kind != clockWrong {
 		r.number(func() { r.at(at, f) })
+	}
+	if slices.ContainsFunc(r.aims, func(a *aim) bool { return !a.hit && a.phase == closing }) {
+		r.linger(r.w.now)
 	}
 	e.close(&messages.Close{Timeout: pick(r.w, 100*time.Millisecond, 10*time.Second, time.Minute), Delete: r.plan.deletes}, -1)
 	ended := r.await("close under faults", 3*time.Minute, func() error {
@@ -232,13 +239,16 @@ func (r *run) closeRoughly(e *endpoint) bool {
 	})
 	r.aimless = true
 	r.calm()
-	if ended {
-		e.open()
+	if !ended {
+		return false
 	}
-	if r.plan.deletes || r.excused {
-		return ended // who does not create may find nothing to open
+	r.w.RunFor(time.Second)
+	e.open()
+	if r.plan.deletes || r.excused { // who does not create may find nothing to open
+		r.w.RunFor(5 * time.Second)
+		return true
 	}
-	return ended && r.await("opened again", 2*time.Minute, e.up)
+	return r.await("opened again", 2*time.Minute, e.up)
 }
 
 // seenClosed: those of the other side that are open still have seen it close.

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"strings"
 	"time"
 
 	"github.com/d2e2d648/weir/broker"
@@ -128,7 +129,7 @@ func (r *run) hitEvent(kind FaultKind, l *lease) {
 func (r *run) hitMailbox(m *Mailbox, kind Kind) {
 	e, p := r.ownerOf(m.pid.Id)
 	r.struck(kind.faultKind(), r.unconfirmed() > 0)
-	r.hit(kind.faultKind(), e, p)
+	r.hitIncarnation(kind, m, e, p)
 	if p == supervising {
 		e.crashed = true
 		if !e.writes {
@@ -136,6 +137,22 @@ func (r *run) hitMailbox(m *Mailbox, kind Kind) {
 		} else {
 			r.writerDied()
 		}
+	}
+}
+
+// hitIncarnation is hit for an actor's mailbox. It is stopped when it is cut off already, so what counts then is what it was at before.
+func (r *run) hitIncarnation(kind Kind, m *Mailbox, e *endpoint, p part) {
+	if p == supervising {
+		r.hit(kind.faultKind(), e, p)
+		return
+	}
+	l := r.port.leases[e.owner()+m.pid.Id[strings.LastIndexByte(m.pid.Id, '/')+1:]]
+	switch {
+	case l == nil:
+	case !l.aborted:
+		r.hit(kind.faultKind(), e, p)
+	case l.known && kind == PanicStopping:
+		r.result.Cells[panicStopping][p][l.was]++
 	}
 }
 

@@ -66,6 +66,8 @@ type lease struct {
 	e       *endpoint
 	part    part
 	aborted bool
+	was     phase // what the incarnation was at when it was cut off
+	known   bool  // that is known
 
 	publishers []*publishing
 	consumers  []*consuming
@@ -74,6 +76,9 @@ type lease struct {
 // armed gives the fault that this event is for, if any.
 func (l *lease) armed(kinds ...FaultKind) (FaultKind, bool) {
 	p := l.p
+	if l.aborted {
+		return 0, false
+	}
 	for i, a := range p.armed {
 		if a.of != nil && a.of != l {
 			continue
@@ -91,9 +96,15 @@ func (l *lease) armed(kinds ...FaultKind) (FaultKind, bool) {
 // Abort implements broker.Lease.
 func (l *lease) Abort() {
 	l.Lease.Abort()
+	l.end()
+}
+
+// end takes in that the incarnation is cut off, or its process dead.
+func (l *lease) end() {
 	if l.aborted {
 		return
 	}
+	l.was, l.known = l.e.phase(l.part)
 	l.aborted = true
 	for i, k := range l.p.open {
 		if k == l {
@@ -103,15 +114,15 @@ func (l *lease) Abort() {
 	}
 }
 
-// opened says whether the incarnation can work, as far as the broker goes.
+// opened says whether the incarnation could work, as far as the broker goes. When its session has ended, too: it is about to fail.
 func (l *lease) opened() bool {
 	for _, s := range l.publishers {
-		if s.opened && !s.ended {
+		if s.opened {
 			return true
 		}
 	}
 	for _, s := range l.consumers {
-		if s.opened && !s.ended && l.part != dataProducer && !s.background {
+		if s.opened && l.part != dataProducer && !s.background {
 			return true
 		}
 	}
@@ -153,7 +164,7 @@ func (l *lease) busy() bool {
 // Do implements broker.Lease.
 func (l *lease) Do(request broker.Request, done func(broker.Result)) {
 	p := l.p
-	if p.hang > 0 {
+	if p.hang > 0 && !l.aborted {
 		p.hang--
 		p.r.hitEvent(requestsHang, l)
 		return

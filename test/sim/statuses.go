@@ -98,7 +98,7 @@ func (r *run) checkStates(e *endpoint, statuses []messages.Status) {
 			states[s.Kind] = true
 		}
 	}
-	if len(states) < 4 {
+	if len(states) < 4 && e.ran {
 		r.bad("statuses of %s: it said %d of Opened, Started, Stopped, Closed", e.name, len(states))
 	}
 }

@@ -17,6 +17,9 @@ func (r *run) mailbox(kind FaultKind, t *target) fault {
 			return false
 		}
 		r.w.faults = append(r.w.faults, &boxFault{box: m, n: 1, kind: box})
+		if box == PanicStopping && !r.w.oneOf(3) { // so that it is stopped where it was aimed at
+			r.w.faults = append(r.w.faults, &boxFault{box: m, n: 1, kind: PanicBefore})
+		}
 		return true
 	}}
 }
@@ -39,7 +42,9 @@ func (r *run) onSession(kind FaultKind, t *target, owners func() []string, strik
 		if e == nil {
 			return false // the fault's own
 		}
-		r.hit(kind, e, p)
+		if l := r.port.leases[open[k]]; l != nil && !l.aborted { // else the broker has not seen its end
+			r.hit(kind, e, p)
+		}
 		return strike(k)
 	}}
 }
@@ -49,10 +54,16 @@ func (r *run) cutChild(t *target) fault {
 	i := r.w.rng.IntN(100)
 	return fault{costs: cutCosts, strike: func() bool {
 		if t == nil {
-			if len(r.port.open) == 0 {
+			var of []*lease
+			for _, l := range r.port.open {
+				if catalogue[childCut].reach[l.part] != none {
+					of = append(of, l)
+				}
+			}
+			if len(of) == 0 {
 				return false
 			}
-			l := r.port.open[i%len(r.port.open)]
+			l := of[i%len(of)]
 			t = &target{l.e, l.part}
 		}
 		r.hit(childCut, t.e, t.part)
@@ -198,6 +209,9 @@ func (r *run) slowReader(t *target) fault {
 	}
 	d := r.w.Jitter(pick(r.w, time.Second, 30*time.Second))
 	return fault{lasting: d, strike: func() bool {
+		if u.e.closing {
+			return false
+		}
 		r.hit(slowReader, u.e, dataConsumer)
 		u.slow = max(u.slow, r.w.now+d)
 		return true

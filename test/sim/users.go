@@ -25,7 +25,9 @@ type asked struct {
 	answered bool
 }
 
-func (u *writing) usable(gen int) bool { return u.e.gen == gen && !u.e.closing && !u.e.stopped }
+func (u *writing) usable(gen int) bool {
+	return gen > 0 && u.e.gen == gen && !u.e.closing && !u.e.stopped
+}
 
 func (u *writing) begin(gen int) {
 	for range u.e.r.plan.atOnce {

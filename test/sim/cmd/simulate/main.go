@@ -1,8 +1,8 @@
-// Simulate runs schedules of the deterministic simulation and says what was injected, how fast it went, and what was violated, with the command that
-// replays it.
+// Simulate runs schedules of the deterministic simulation and says what struck whom in which state, how fast it went, and what was violated, with the smallest schedule that is violated so and the command
+// that replays it.
 //
-//	simulate [-seeds N] [-from N] [-mode fine|atomic|both] [-first] [-hashes]
-//	simulate -seed N -mode fine|atomic [-v]
+//	simulate [-seeds N] [-from N] [-mode fine|atomic|both] [-first] [-hashes] [-cells] [-report FILE]
+//	simulate -seed N -mode fine|atomic [-only 2,5] [-withdrawals=false] [-records N] [-v]
 package main
 
 import (
@@ -12,65 +12,158 @@ import (
 	"runtime"
 	"runtime/debug"
 	"runtime/pprof"
+	"strconv"
+	"strings"
+	"time"
 
 	"github.com/d2e2d648/weir/test/sim"
 )
 
+type flags struct {
+	seeds, workers      int
+	from, seed          uint64
+	mode, only          string
+	withdrawals         bool
+	records             int
+	verbose, first      bool
+	hashes, cells       bool
+	report, profile     string
+	modes               []sim.Mode
+	shrunk, shrinksMost int
+}
+
 func main() { os.Exit(run()) }
 
 func run() int {
-	seeds := flag.Int("seeds", 1000, "how many seeds")
-	from := flag.Uint64("from", 1, "the first seed")
-	seed := flag.Uint64("seed", 0, "run only this seed")
-	mode := flag.String("mode", "both", "fine, atomic, or both: each seed in either mode")
-	verbose := flag.Bool("v", false, "with -seed: print the schedule as text")
-	first := flag.Bool("first", false, "stop at the first violation")
-	hashes := flag.Bool("hashes", false, "print the hash of each trace")
-	workers := flag.Int("workers", runtime.GOMAXPROCS(0), "how many schedules run at a time")
-	profile := flag.String("profile", "", "write a CPU profile to this file")
+	f := flags{shrinksMost: 3}
+	flag.IntVar(&f.seeds, "seeds", 1000, "how many seeds")
+	flag.Uint64Var(&f.from, "from", 1, "the first seed")
+	flag.Uint64Var(&f.seed, "seed", 0, "run only this seed")
+	flag.StringVar(&f.mode, "mode", "both", "fine, atomic, or both: each seed in either mode")
+	flag.StringVar(&f.only, "only", "", "with -seed: keep only the faults of these numbers; 0: none")
+	flag.BoolVar(&f.withdrawals, "withdrawals", true, "with -seed: users withdraw writes")
+	flag.IntVar(&f.records, "records", 0, "with -seed: the most records that are written; 0: as drawn")
+	flag.BoolVar(&f.verbose, "v", false, "with -seed: print the schedule as text")
+	flag.BoolVar(&f.first, "first", false, "stop at the first violation")
+	flag.BoolVar(&f.hashes, "hashes", false, "print the hash of each trace")
+	flag.BoolVar(&f.cells, "cells", false, "print how often each fault struck each actor in each of its states, and fail where a state was hit less than 100 times")
+	flag.IntVar(&f.workers, "workers", runtime.GOMAXPROCS(0), "how many schedules run at a time")
+	flag.StringVar(&f.report, "report", "", "write the table into this file, between its markers")
+	flag.StringVar(&f.profile, "profile", "", "write a CPU profile to this file")
 	flag.Parse()
 
-	modes, known := map[string][]sim.Mode{"fine": {sim.Fine}, "atomic": {sim.Atomic}, "both": {sim.Fine, sim.Atomic}}[*mode]
-	if !known {
-		fmt.Fprintf(os.Stderr, "unknown mode %q: it is fine, atomic or both\n", *mode)
+	known := false
+	if f.modes, known = map[string][]sim.Mode{"fine": {sim.Fine}, "atomic": {sim.Atomic}, "both": {sim.Fine, sim.Atomic}}[f.mode]; !known {
+		fmt.Fprintf(os.Stderr, "unknown mode %q: it is fine, atomic or both\n", f.mode)
 		return 2
 	}
-	if *profile != "" {
-		f, err := os.Create(*profile)
+	if f.profile != "" {
+		file, err := os.Create(f.profile)
+		if err == nil {
+			err = pprof.StartCPUProfile(file)
+		}
 		if err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			return 2
 		}
-		if err := pprof.StartCPUProfile(f); err == nil {
-			defer pprof.StopCPUProfile()
-		}
+		defer pprof.StopCPUProfile()
 	}
 	debug.SetGCPercent(400) // schedules leave much behind, and little of it lives
-	batch := sim.Batch{From: *from, Seeds: *seeds, Modes: modes, Workers: *workers, First: *first}
-	if *seed != 0 {
-		batch.From, batch.Seeds, batch.Workers = *seed, 1, 1
-		if *verbose {
-			batch.Log = os.Stdout
+	if f.seed != 0 {
+		return f.one()
+	}
+	return f.many()
+}
+
+// one runs one seed, the whole of it or what of it is kept.
+func (f *flags) one() int {
+	leave := sim.Leave{Withdrawals: !f.withdrawals, Records: f.records}
+	for number := range strings.SplitSeq(f.only, ",") {
+		if number == "" {
+			continue
+		}
+		n, err := strconv.Atoi(number)
+		if err != nil {
+			fmt.Fprintf(os.Stderr, "-only %s: %v\n", f.only, err)
+			return 2
+		}
+		leave.Only = append(leave.Only, n)
+	}
+	failed := 0
+	for _, mode := range f.modes {
+		r := sim.NewRunner()
+		if f.verbose {
+			r.Log = os.Stdout
+		}
+		result := r.RunWithout(f.seed, mode, leave)
+		fmt.Printf("seed %d, %s: %d faults drawn, %d struck, %d of them while something was unconfirmed; %d records delivered, %s of virtual time, trace %016x\n", f.seed, mode, result.Drawn,
+			result.Injected, result.WhileUnconfirmed, result.Delivered, result.Virtual, result.Hash)
+		if len(result.Bad) > 0 {
+			failed = 1
+			f.violated(&result, leave)
 		}
 	}
+	return failed
+}
+
+// violated says what is, and how to see it again. What was not made smaller yet is.
+func (f *flags) violated(r *sim.Result, leave sim.Leave) {
+	fmt.Printf("VIOLATED, seed %d, %s:\n", r.Seed, r.Mode)
+	for _, text := range r.Bad {
+		fmt.Printf("  %s\n", text)
+	}
+	fmt.Printf("  go run ./test/sim/cmd/simulate -seed %d -mode %s%s -v\n", r.Seed, r.Mode, leave.Flags())
+	if leave.Flags() != "" || f.shrunk == f.shrinksMost {
+		return
+	}
+	f.shrunk++
+	if s := sim.NewRunner().Shrink(r.Seed, r.Mode); s != nil {
+		fmt.Printf("smallest, of %d that were tried, with %d of %d faults: %s\n  %s\n", s.Runs, len(s.Leave.Only), s.Drawn, s.Result.Bad[0], s.Command())
+	}
+}
+
+func (f *flags) many() int {
+	batch := sim.Batch{From: f.from, Seeds: f.seeds, Modes: f.modes, Workers: f.workers, First: f.first}
+	done, violated, told := 0, 0, time.Now()
 	batch.Each = func(r *sim.Result) {
-		if *hashes {
+		done++
+		if f.hashes {
 			fmt.Printf("%d %s %016x\n", r.Seed, r.Mode, r.Hash)
 		}
 		if len(r.Bad) > 0 {
-			fmt.Printf("VIOLATED, seed %d, %s:\n", r.Seed, r.Mode)
-			for _, text := range r.Bad {
-				fmt.Printf("  %s\n", text)
-			}
-			fmt.Printf("  go run ./test/sim/cmd/simulate -seed %d -mode %s -v\n", r.Seed, r.Mode)
+			violated++
+			f.violated(r, sim.Leave{})
+		}
+		if time.Since(told) >= 10*time.Second {
+			told = time.Now()
+			fmt.Fprintf(os.Stderr, "%d of %d schedules, %d violated\n", done, f.seeds*len(f.modes), violated)
 		}
 	}
 	total := batch.Run()
-	if !*hashes {
+	failed := 0
+	if total.Violated > 0 {
+		failed = 1
+	}
+	if !f.hashes {
 		fmt.Print(&total)
 	}
-	if total.Violated > 0 {
-		return 1
+	if f.cells {
+		thin, impossible := total.Cells.Thin(sim.LeastHits), total.Cells.Impossible()
+		fmt.Printf("\n%s\n", total.Cells.Markdown())
+		for _, text := range append(thin, impossible...) {
+			fmt.Println(text)
+		}
+		if len(thin)+len(impossible) > 0 {
+			fmt.Printf("%d states were hit less than %d times, %d that cannot be were hit\n", len(thin), sim.LeastHits, len(impossible))
+			failed = 1
+		}
 	}
-	return 0
+	if f.report != "" {
+		text := total.Markdown() + fmt.Sprintf("\n`make simulate SEEDS=%d`, %d cores, %s, %s.\n", f.seeds, runtime.NumCPU(), runtime.Version(), total.Took.Round(time.Second))
+		if err := sim.WriteInto(f.report, "schedules", text); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			failed = 1
+		}
+	}
+	return failed
 }
