@@ -174,8 +174,8 @@ func (p *plan) suit(w *World, c cell) {
 			p.deletes = true
 		}
 	}
-	if c.phase == closing && (c.part == topology || w.oneOf(2)) {
-		p.rough = true
+	if c.phase == closing {
+		p.rough = c.part == topology || c.kind != clockWrong && w.oneOf(2)
 	}
 }
 
@@ -248,12 +248,14 @@ func (r *run) prime(c cell) {
 	}
 }
 
-// linger makes a close that is about to begin take longer, some of the time: else it is over within a millisecond.
+// linger makes a close that is about to begin take longer: else it is over within a millisecond.
 func (r *run) linger(at time.Duration) {
 	switch r.w.rng.IntN(3) {
 	case 0:
 		r.at(max(0, at-r.w.Jitter(time.Millisecond)), r.fault(alarm, nil))
 	case 1:
+		r.at(max(0, at-r.w.Jitter(time.Millisecond)), r.fault(slow, nil))
+	default:
 		r.at(at+r.w.Jitter(500*time.Microsecond), r.fault(brokerSilent, nil))
 	}
 }

@@ -44,6 +44,37 @@ var possible = func() (all []cell) {
 	return all
 }()
 
+// aimedAt are the cells to draw aims from: those more than once that are hit less often, for their phase is short, or comes in few schedules.
+var aimedAt = func() (all []cell) {
+	for _, c := range possible {
+		times := 1
+		if c.kind <= panicStopping { // drawing alone hits whoever hears most
+			times = 2
+		}
+		if c.phase == closing || c.part == memberConsumer || c.part == topology && c.phase == busy || c.part == supervising || c.kind == panicStopping {
+			times *= 3
+		}
+		if c.part == memberConsumer && c.phase != idle || c.part == topology && c.phase == busy {
+			times *= 2
+		}
+		if (c.part == healthTicker || c.part == metricsAggregator) && c.phase == down || c.phase == opening && c.kind >= publisherCut && c.kind <= consumerHole {
+			times *= 2
+		}
+		switch c {
+		case cell{withdrawn, dataProducer, closing}:
+			times = 10
+		case cell{deliveryLost, dataConsumer, closing}: // one must be on its way
+			times = 60
+		case cell{clockWrong, memberConsumer, closing}, cell{streamDeleted, dataConsumer, closing}:
+			times = 20
+		}
+		for range times {
+			all = append(all, c)
+		}
+	}
+	return all
+}()
+
 // Thin gives the possible cells that were hit less than so many times, and Impossible those that were hit though the catalogue says that they cannot be.
 func (c *Cells) Thin(least int) (thin []string) {
 	for _, x := range possible {

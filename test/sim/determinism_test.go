@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-var determinismSeeds = scaled(1000)
+var determinismSeeds = scaled(500)
 
 // trace runs a seed and gives its trace, fine and atomic by turns.
 func trace(r *Runner, seed uint64) string {

@@ -256,7 +256,7 @@ func (r *run) make(kind FaultKind, t *target) fault {
 	case refused:
 		return r.refusing(w.Jitter(5 * time.Second))
 	case refusedLong:
-		return r.refusing(r.plan.graceWindow() + 2*time.Second + w.Jitter(time.Minute))
+		return r.refusing(r.plan.graceWindow() + 2*time.Second + w.Jitter(15*time.Second))
 	case limitReached, revoked:
 		return r.refusingWith(kind, w.Jitter(5*time.Second))
 	case alarm:

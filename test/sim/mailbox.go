@@ -2,6 +2,8 @@ package sim
 
 import (
 	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/d2e2d648/weir/messages"
 )
 
 // effect is what a handler did to the outside: a message to a mailbox, or a function for the loop.
@@ -111,6 +113,9 @@ func (m *Mailbox) step() {
 	}
 	m.w.mix(m.id<<8|uint64(m.w.now)<<20, m.w.digest(msg))
 	m.w.logMessage(m, msg)
+	if f, ok := bare(msg).(*messages.Finished); ok && m.w.finished != nil {
+		m.w.finished(m, f)
+	}
 	m.invoke(msg, sys)
 }
 

@@ -59,9 +59,9 @@ func (r *run) bad(format string, args ...any) {
 func (r *run) schedule() {
 	w := r.w
 	r.plan = drawPlan(w)
-	for range 1 + w.rng.IntN(3) {
-		a := &aim{cell: possible[w.rng.IntN(len(possible))]}
-		if len(r.aims) == 0 {
+	for range 2 + w.rng.IntN(3) {
+		a := &aim{cell: aimedAt[w.rng.IntN(len(aimedAt))]}
+		if len(r.aims) < 2 {
 			r.plan.suit(w, a.cell)
 		}
 		r.aims = append(r.aims, a)
@@ -69,7 +69,7 @@ func (r *run) schedule() {
 	r.plan.settle()
 	w.Logf("plan: %s", &r.plan)
 	r.port = &port{r: r, w: w, leases: map[string]*lease{}}
-	w.struckAt = r.hitMailbox
+	w.struckAt, w.finished = r.hitMailbox, r.finished
 	r.makeEnds()
 	r.draw()
 	for _, e := range r.endpoints {
@@ -242,6 +242,25 @@ func (r *run) childFailed(e *endpoint, m *messages.ChildFailed) {
 func (r *run) writerDied() {
 	if p := &r.plan; !p.stream || p.subEntries > 1 {
 		r.duplicates += p.views() * p.window
+	}
+}
+
+// finished: a child says that all it had has ended in order, so it must have.
+func (r *run) finished(m *Mailbox, f *messages.Finished) {
+	e, _ := r.ownerOf(m.pid.Id)
+	l := r.port.leases[e.leaseOf(partOf(f.Child))]
+	if m.pid.Id != e.actorName() || f.Epoch != e.part(f.Child).epoch || l == nil || l.aborted {
+		return
+	}
+	for _, s := range l.publishers {
+		if !s.ended && !s.aborted {
+			r.bad("%s told Finished while a session of it had not ended", l.owner)
+		}
+	}
+	for _, s := range l.consumers {
+		if !s.ended && !s.aborted {
+			r.bad("%s told Finished while a session of it had not ended", l.owner)
+		}
 	}
 }
 

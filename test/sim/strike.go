@@ -166,10 +166,11 @@ func (r *run) ending(kind FaultKind, t *target, end func(*endpoint)) fault {
 // wrongClock kills an end's process, and its next life has a clock that is wrong by hours. It strikes those who hear of it.
 func (r *run) wrongClock(t *target) fault {
 	e := pick(r.w, r.endpoints...)
-	if t != nil && t.e == e {
-		e = r.endpoints[0]
-		if t.e == e {
-			e = r.endpoints[len(r.endpoints)-1]
+	if t != nil { // another of its own side, or one of the other
+		for _, other := range r.endpoints {
+			if other != t.e && (other.writes == t.e.writes) == (t.part == memberConsumer) {
+				e = other
+			}
 		}
 	}
 	hours := time.Duration(2 * (1 + r.w.rng.IntN(12)))

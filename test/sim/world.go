@@ -11,6 +11,7 @@ import (
 
 	"github.com/d2e2d648/weir/actors"
 	"github.com/d2e2d648/weir/broker/embedded"
+	"github.com/d2e2d648/weir/messages"
 )
 
 // Mode says how fine actors interleave. Both find bugs that the other does not.
@@ -60,6 +61,8 @@ type World struct {
 
 	// struckAt, if set, is told of each mailbox fault that strikes.
 	struckAt func(m *Mailbox, kind Kind)
+	// finished, if set, is told what supervisors are told of sessions that ended in order, before they are.
+	finished func(m *Mailbox, f *messages.Finished)
 }
 
 // NewWorld makes a world in fine mode with an actor system of its own.

@@ -49,7 +49,43 @@ var bugs = []bug{
 		patches:  []patch{{"supervisor/replace.go", "k.epoch != m.Epoch || c.over() ||", "k.epoch != m.Epoch ||"}},
 		harmless: "whatever ends a channel stops the timers of all back-offs, too: two locks on one door"},
 
+	{name: "NoConfirmAwaited", // a write is answered when it was published
+		patches: []patch{{"supervisor/writer.go", "Batch: batch, Apart: apart})\n",
+			"Batch: batch, Apart: apart})\n\t\tw.confirm(batch.First-w.sequences.base, batch.Last()-w.sequences.base)\n"}}},
+	{name: "IgnoredReturn", // a record that came back is taken for confirmed
+		patches: []patch{{"actors/producer.go",
+			"\tctx.Send(p.Parent, &messages.Refused{From: p.From, First: m.First, Last: m.Last, Err: m.Err})\n\tif errors.Is(m.Err, broker.ErrReturned) {\n",
+			"\tif errors.Is(m.Err, broker.ErrReturned) {\n\t\tctx.Send(p.Parent, &messages.Confirmed{From: p.From, First: m.First, Last: m.Last})\n\t\treturn\n\t}\n" +
+				"\tctx.Send(p.Parent, &messages.Refused{From: p.From, First: m.First, Last: m.Last, Err: m.Err})\n\tif errors.Is(m.Err, broker.ErrReturned) {\n"}}},
+	{name: "DedupByDelivery", // what is delivered again is acknowledged and dropped
+		patches: []patch{{"supervisor/reader.go", "\tk.proved()\n\tif r.cfg.Stream != nil {\n\t\tr.onStreamed",
+			"\tk.proved()\n\tif m.Records[0].Redelivered && r.cfg.Stream == nil {\n\t\tctx.Send(k.pid, &messages.Acknowledge{Epoch: k.epoch, Tag: m.Last()})\n\t\treturn\n\t}\n" +
+				"\tif r.cfg.Stream != nil {\n\t\tr.onStreamed"}}},
+	{name: "FinishedEarly", // a producer says Finished before all of its sessions have ended
+		patches: []patch{{"actors/lanes.go", "\tcase m.Err == nil && p.finishing && !p.lanes.over():\n", ""}}},
+	{name: "StoredBeyondCommitted", // a stream's offset is stored when it was delivered
+		patches: []patch{{"supervisor/stream.go", "\tr.account.places.add(m)\n",
+			"\tr.account.places.add(m)\n\tctx.Send(r.data.pid, &messages.Acknowledge{Epoch: r.data.epoch, Tag: m.Last()})\n"}}},
+	{name: "ResumeBehindDelivered", // a stream's next session begins behind what was delivered, not behind what was committed
+		patches: []patch{{"supervisor/stream.go", "\tif p.next > p.start {\n\t\treturn p.next - 1\n\t}\n\treturn p.next\n", "\treturn max(p.next, p.seen)\n"}}},
+	{name: "SettledBeyond", // a stream's new session settles more than the broker says that it has
+		patches: []patch{{"supervisor/stream.go", "\treturn last - s.base, nil\n", "\treturn sent, nil\n"}}},
+	{name: "NameNotHeld", // a stream's writer publishes without the lock of its name
+		patches: []patch{{"actors/producer.go", "\tif p.lock.queue != \"\" {\n\t\tp.lock.declare", "\tif p.lock.queue = \"\"; p.lock.queue != \"\" {\n\t\tp.lock.declare"}}},
+	{name: "ChecksumNotCompared", // a stream that was made anew and has grown is taken for the old one
+		patches: []patch{{"supervisor/stream.go", "r.Offset == p.next-1 && checksum(r.Body) != p.sum", "r.Offset == p.next-1 && false"}}},
+	{name: "NoSequenceGap", // a stream's writer begins right behind what the broker has
+		patches: []patch{{"supervisor/stream.go", "max(last+sequenceGap, uint64(max(0, now.UnixMilli()))*sequencesOfMs)", "last"}}},
+	{name: "StatusNotSentAgain", // what was with a status producer that failed is not sent again
+		patches: []patch{{"supervisor/replace.go", "\t\tc.outbox.rewind()\n", ""}}},
+	{name: "HungForEver", // a child that does not answer is left alone
+		patches: []patch{{"supervisor/child.go", "\tcase c.looks == patience:\n\t\treturn true\n", "\tcase c.looks == patience:\n"}}},
+
 	// Those that the simulation found here first.
+	{name: "LivesShareSequences", // two lives of a stream's writer use the same sequences when nothing has arrived before the second
+		patches: []patch{{"supervisor/stream.go", "max(last+sequenceGap, uint64(max(0, now.UnixMilli()))*sequencesOfMs)", "last + sequenceGap"}}},
+	{name: "DeliveryGapIgnored", // a delivery that was lost is acknowledged with those behind it
+		patches: []patch{{"actors/consumer.go", "\tif m.First != c.last+1 {\n", "\tif m.First <= c.last {\n"}}},
 	{name: "StatusConfirmLost", // a status whose confirm was lost is never sent again, and holds up the close
 		patches: []patch{{"actors/status_producer.go", "\tif p.timer == nil {\n\t\tp.timer = p.after(ctx, StatusDeadline, &stallCheck{})\n\t}\n", ""}}},
 	{name: "OffsetOfOldStream", // after its stream was deleted and made anew, a status consumer goes on at the old one's offset

@@ -1,7 +1,7 @@
-// Bugs shows what the simulation finds: it plants one bug at a time in a copy of the module and counts the seeds until a schedule is violated.
+// Bugs shows what the simulation finds: it plants one bug at a time in a copy of the module and counts the schedules until one is violated.
 // The product has no switches for this: a bug is a textual patch, and one that no longer applies is an error.
 //
-//	go run ./test/sim/bugs [-seeds 50000] [-only NAME] [-module DIR]
+//	go run ./test/sim/bugs [-seeds 5000] [-only NAME] [-module DIR] [-report FILE]
 package main
 
 import (
@@ -14,75 +14,113 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
+
+	"github.com/d2e2d648/weir/test/sim"
 )
 
-func main() {
-	seeds := flag.Int("seeds", 50_000, "the most seeds to try in each mode")
+func main() { os.Exit(run()) }
+
+func run() int {
+	seeds := flag.Int("seeds", 5000, "the most seeds to try in each mode")
 	only := flag.String("only", "", "plant only the bug of this name")
 	module := flag.String("module", ".", "the module's directory")
+	report := flag.String("report", "", "write the table into this file, between its markers")
 	flag.Parse()
-	failed := false
+	began := time.Now()
 	clean, remove, err := build(*module, nil)
 	if err != nil {
 		fmt.Println(err)
-		os.Exit(1)
+		return 1
 	}
 	defer remove()
-	fmt.Printf("%-18s %-7s %8s %10s  %s\n", "bug", "mode", "seeds", "after", "what was violated")
-	for _, b := range bugs {
+	var table strings.Builder
+	table.WriteString("| planted bug | fine | atomic | what was violated first |\n|---|--:|--:|---|\n")
+	fmt.Printf("%-22s %8s %8s  %s\n", "bug", "fine", "atomic", "what was violated")
+	tried, found, failed := 0, 0, 0
+	for i := range bugs {
+		b := &bugs[i]
 		if *only != "" && b.name != *only {
 			continue
 		}
-		found, err := b.hunt(*module, clean, *seeds)
+		tried++
+		h, err := b.hunt(*module, clean, *seeds)
+		if err != nil {
+			fmt.Printf("%-22s %v\n", b.name, err)
+			failed++
+			continue
+		}
+		what := h.what()
 		switch {
-		case err != nil:
-			fmt.Printf("%-18s %v\n", b.name, err)
-			failed = true
-		case !found && b.harmless == "":
-			failed = true
-		case !found:
-			fmt.Printf("%-18s harmless here: %s\n", b.name, b.harmless)
+		case what != "":
+			found++
+		case b.harmless != "":
+			what = "not found, and harmless: " + b.harmless
+		default:
+			what = "not found"
+			failed++
+		}
+		fmt.Printf("%-22s %8s %8s  %s\n", b.name, h[0].seed, h[1].seed, what)
+		fmt.Fprintf(&table, "| %s | %s | %s | %s |\n", b.name, h[0].seed, h[1].seed, what)
+	}
+	fmt.Printf("%d of %d bugs were found, in %s\n", found, tried, time.Since(began).Round(time.Second))
+	if *report != "" {
+		text := fmt.Sprintf("%s\n%d of %d were found, by at most %d schedules in each mode.\n\n`go run ./test/sim/bugs -seeds %d`, %d cores, %s, %s.\n", &table, found, tried, *seeds, *seeds, runtime.NumCPU(),
+			runtime.Version(), time.Since(began).Round(time.Second))
+		if err := sim.WriteInto(*report, "bugs", text); err != nil {
+			fmt.Println(err)
+			failed++
 		}
 	}
-	if failed {
-		remove()
-		os.Exit(1)
+	return min(failed, 1)
+}
+
+// hunt is what came of the two modes.
+type hunt [2]struct{ seed, what string }
+
+func (h *hunt) what() string {
+	for _, m := range h {
+		if m.what != "" {
+			return m.what
+		}
 	}
+	return ""
 }
 
 // hunt plants the bug, and runs the simulation in either mode until the first violation. A schedule that is violated without the bug, too, says nothing
 // about the bug: that is an error.
-func (b *bug) hunt(module, clean string, seeds int) (found bool, err error) {
+func (b *bug) hunt(module, clean string, seeds int) (h hunt, err error) {
 	planted, remove, err := build(module, b.patches)
 	if err != nil {
-		return false, err
+		return h, err
 	}
 	defer remove()
-	if b.harmless != "" {
-		seeds = min(seeds, 5000)
+	var modes sync.WaitGroup
+	errs := make([]error, len(h))
+	for i, mode := range []string{"fine", "atomic"} {
+		modes.Go(func() { h[i].seed, h[i].what, errs[i] = find(planted, clean, mode, seeds) })
 	}
-	for _, mode := range []string{"fine", "atomic"} {
-		begin := time.Now()
-		out, _ := exec.Command(planted, "-first", "-workers", "1", "-seeds", strconv.Itoa(seeds), "-mode", mode).CombinedOutput()
-		seed, what, violated := parse(string(out))
-		took := time.Since(begin).Round(time.Millisecond)
-		if !violated {
-			fmt.Printf("%-18s %-7s %8d %10s  nothing\n", b.name, mode, seeds, took)
-			continue
-		}
-		if seed == "" {
-			return false, errors.New(what)
-		}
-		if out, err := exec.Command(clean, "-seed", seed, "-mode", mode).CombinedOutput(); err != nil {
-			return false, fmt.Errorf("seed %s, %s, is violated without the bug, too: mend that first\n%s", seed, mode, out)
-		}
-		found = true
-		fmt.Printf("%-18s %-7s %8s %10s  %s\n", b.name, mode, seed, took, what)
+	modes.Wait()
+	return h, errors.Join(errs...)
+}
+
+func find(planted, clean, mode string, seeds int) (seed, what string, err error) {
+	out, _ := exec.Command(planted, "-first", "-shrink", "0", "-workers", "1", "-seeds", strconv.Itoa(seeds), "-mode", mode).CombinedOutput()
+	seed, what, violated := parse(string(out))
+	switch {
+	case !violated:
+		return "–", "", nil
+	case seed == "":
+		return "", "", errors.New(what)
 	}
-	return found, nil
+	if out, err := exec.Command(clean, "-seed", seed, "-mode", mode).CombinedOutput(); err != nil {
+		return "", "", fmt.Errorf("seed %s, %s, is violated without the bug, too: mend that first\n%s", seed, mode, out)
+	}
+	return seed, what, nil
 }
 
 // build copies the module, plants what is given, and builds the simulation there.
@@ -103,7 +141,7 @@ func build(module string, patches []patch) (simulate string, remove func(), err 
 		return "", nil, err
 	}
 	simulate = filepath.Join(dir, "simulate.bin")
-	cmd := exec.Command("go", "build", "-o", simulate, "./test/sim/cmd/simulate")
+	cmd := exec.Command("go", "build", "-trimpath", "-o", simulate, "./test/sim/cmd/simulate")
 	cmd.Dir = dir
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", nil, fmt.Errorf("does not build: %s", out)

@@ -20,22 +20,22 @@ import (
 )
 
 type flags struct {
-	seeds, workers      int
-	from, seed          uint64
-	mode, only          string
-	withdrawals         bool
-	records             int
-	verbose, first      bool
-	hashes, cells       bool
-	report, profile     string
-	modes               []sim.Mode
-	shrunk, shrinksMost int
+	seeds, workers  int
+	from, seed      uint64
+	mode, only      string
+	withdrawals     bool
+	records         int
+	verbose, first  bool
+	hashes, cells   bool
+	report, profile string
+	modes           []sim.Mode
+	shrink, shrunk  int
 }
 
 func main() { os.Exit(run()) }
 
 func run() int {
-	f := flags{shrinksMost: 3}
+	var f flags
 	flag.IntVar(&f.seeds, "seeds", 1000, "how many seeds")
 	flag.Uint64Var(&f.from, "from", 1, "the first seed")
 	flag.Uint64Var(&f.seed, "seed", 0, "run only this seed")
@@ -47,6 +47,7 @@ func run() int {
 	flag.BoolVar(&f.first, "first", false, "stop at the first violation")
 	flag.BoolVar(&f.hashes, "hashes", false, "print the hash of each trace")
 	flag.BoolVar(&f.cells, "cells", false, "print how often each fault struck each actor in each of its states, and fail where a state was hit less than 100 times")
+	flag.IntVar(&f.shrink, "shrink", 3, "how many violated schedules to make smaller")
 	flag.IntVar(&f.workers, "workers", runtime.GOMAXPROCS(0), "how many schedules run at a time")
 	flag.StringVar(&f.report, "report", "", "write the table into this file, between its markers")
 	flag.StringVar(&f.profile, "profile", "", "write a CPU profile to this file")
@@ -113,7 +114,7 @@ func (f *flags) violated(r *sim.Result, leave sim.Leave) {
 		fmt.Printf("  %s\n", text)
 	}
 	fmt.Printf("  go run ./test/sim/cmd/simulate -seed %d -mode %s%s -v\n", r.Seed, r.Mode, leave.Flags())
-	if leave.Flags() != "" || f.shrunk == f.shrinksMost {
+	if leave.Flags() != "" || f.shrunk == f.shrink {
 		return
 	}
 	f.shrunk++
