@@ -66,12 +66,25 @@ func guardChild(next actor.ReceiverFunc) actor.ReceiverFunc {
 // without its accounts. So nothing escalates; whoever waits is told and the actor stops.
 func guardSupervisor(next actor.ReceiverFunc) actor.ReceiverFunc {
 	return guard(next, func(ctx actor.ReceiverContext, message any, failure *Failure) {
-		defer ctx.ActorSystem().Root.Stop(ctx.Self())
+		defer stopAll(ctx)
 		if c, ok := ctx.Actor().(Crasher); ok {
 			_, last := message.(*actor.Stopped)
 			c.Crashed(ctx, failure, last)
 		}
 	})
+}
+
+// stopAll stops an actor and its children. A Goexit takes along what protoactor does behind the handler of Stopping or of a child's Terminated: it stops the children, and ends the actor when the last has.
+// So what ends it is sent again: to one that is not stopping, or has children yet, it means nothing.
+func stopAll(ctx actor.ReceiverContext) {
+	root := ctx.ActorSystem().Root
+	root.Stop(ctx.Self())
+	for _, child := range ctx.(actor.Context).Children() {
+		root.Stop(child)
+	}
+	if self, alive := ctx.ActorSystem().ProcessRegistry.Get(ctx.Self()); alive {
+		self.SendSystemMessage(ctx.Self(), &actor.Terminated{Who: ctx.Self()})
+	}
 }
 
 func guard(next actor.ReceiverFunc, failed func(actor.ReceiverContext, any, *Failure)) actor.ReceiverFunc {

@@ -162,6 +162,30 @@ func TestSupervisorStopsOverAHungChild(t *testing.T) {
 	b.until("it stops", 3*time.Second, func() bool { return writer.stopped })
 }
 
+// A supervisor whose goroutine exits while it stops stops all the same: protoactor would lose what is behind the handler, which ends the children and the actor.
+func TestSupervisorStopsOverAGoexit(t *testing.T) {
+	for name, when := range map[string]func(msg any) bool{
+		"in Stopping":                         func(msg any) bool { _, is := msg.(*actor.Stopping); return is },
+		"in the Terminated of its last child": func(msg any) bool { m, is := msg.(*actor.Terminated); return is && m.Who.Id != "writer" },
+	} {
+		t.Run(name, func(t *testing.T) {
+			b, writer, _ := both(t)
+			exits := 0
+			b.inject = func(id string, msg any) {
+				if id == "writer" && when(msg) {
+					exits++
+					runtime.Goexit()
+				}
+			}
+			b.world.System().Root.Stop(writer.pid)
+			b.until("it stops", 5*time.Second, func() bool { return writer.stopped })
+			if exits == 0 {
+				t.Error("no goroutine exited")
+			}
+		})
+	}
+}
+
 func TestUnknownMessagesAreReported(t *testing.T) {
 	type unknown struct{ n int }
 	b, writer, reader := both(t)
