@@ -1,7 +1,7 @@
 # make demo    the main job, on a broker in this process: needs nothing but Go
 # make test    all tests, with the race detector, on RabbitMQ 3.10 and 4.0: sets up what it needs
 # make lint    formatting, vet, the linters, the rules of the rooms
-# make simulate [SEEDS=20000]   the deterministic simulation
+# make simulate [SEEDS=100000]   the deterministic simulation, each seed in two modes, then what it finds of planted bugs; REPORT=docs/reliability.md puts the tables there
 # make matrix [SEED=1] [ARGS='-match "data-producer, closing" -v']   every way to fail at every point in the life of every actor, in virtual time; REPORT=docs/reliability.md puts the summary there
 # make chaos [SCHEDULES=20] [SEED=7]   randomised schedules of faults on private RabbitMQ nodes: 10 minutes; REPORT=docs/reliability.md puts the table there
 # make bench [ARGS=-quick]   weir beside the raw clients and watermill, on a RabbitMQ node of its own, into docs/performance.md: 25 minutes on two idle cores
@@ -10,7 +10,7 @@
 # make benchstat OLD=main [BENCH=Write] [COUNT=8]   the same, compared with another commit
 
 GO    ?= go
-SEEDS ?= 20000
+SEEDS ?= 100000
 SCHEDULES ?= 20
 SEED  ?= 0
 OLD   ?= main
@@ -45,7 +45,8 @@ $(BIN)/golangci-lint: .ci/go.mod
 	touch $@
 
 simulate:
-	$(GO) run ./test/sim/cmd/simulate -seeds $(SEEDS)
+	$(GO) run ./test/sim/cmd/simulate -seeds $(SEEDS) -cells $(if $(REPORT),-report $(REPORT))
+	$(GO) run ./test/sim/bugs $(if $(REPORT),-report $(REPORT))
 
 matrix:
 	$(GO) run ./test/matrix/cmd/matrix $(if $(filter-out 0,$(SEED)),-seed $(SEED)) $(if $(REPORT),-report $(REPORT)) $(ARGS)

@@ -10,7 +10,6 @@ import (
 // phase is short or rare.
 type aim struct {
 	cell
-	n        int // the fault's number
 	due, hit bool
 }
 

@@ -250,7 +250,7 @@ func (e *endpoint) unread() (n int) {
 
 func request(msg any) int {
 	switch bare(msg).(type) {
-	case *messages.Open, *messages.AwaitPeers, *messages.Write, *messages.Demand, *messages.Commit:
+	case *messages.Open, *messages.AwaitPeers, *messages.Write, *messages.Demand, *messages.Commit, *messages.Remaining:
 		return 1
 	}
 	return 0

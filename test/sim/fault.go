@@ -88,6 +88,9 @@ func (w *World) strike(m *Mailbox, msg any) (kind Kind, any bool) {
 			continue
 		}
 		f.n--
+		if _, stopped := msg.(*actor.Stopped); stopped && m.parent == "" {
+			continue // it does no more than to say so
+		}
 		_, stopping := msg.(*actor.Stopping)
 		if f.n > 0 || f.kind == PanicStopping && !stopping {
 			continue

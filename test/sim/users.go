@@ -126,6 +126,7 @@ type reading struct {
 	view        int
 	demands     int
 	commits     int
+	looks       int
 	uncommitted int
 	slow        time.Duration // until then it does nothing
 }
@@ -135,9 +136,9 @@ func (u *reading) begin(gen int) {
 	w.at(w.now+w.Jitter(time.Millisecond), func() { u.demand(gen) })
 }
 
-func (u *reading) left() int { return u.demands + u.commits }
+func (u *reading) left() int { return u.demands + u.commits + u.looks }
 
-func (u *reading) forget() { u.demands, u.commits, u.uncommitted = 0, 0, 0 }
+func (u *reading) forget() { u.demands, u.commits, u.looks, u.uncommitted = 0, 0, 0, 0 }
 
 func (u *reading) usable(gen int) bool { return u.e.gen == gen && !u.e.stopped }
 
@@ -173,6 +174,9 @@ func (u *reading) got(gen int, b *messages.Batch) {
 	for i := range b.Records {
 		r.handed(b.Records[i].Body, u.view)
 	}
+	if r.w.oneOf(8) {
+		u.look()
+	}
 	u.uncommitted++
 	pace := r.plan.readPace
 	if r.w.oneOf(8) {
@@ -180,6 +184,20 @@ func (u *reading) got(gen int, b *messages.Batch) {
 	}
 	r.w.at(r.w.now+r.w.Jitter(pace), func() { u.commit(gen, b) })
 	r.w.at(r.w.now+r.w.Jitter(r.plan.readPace), func() { u.demand(gen) })
+}
+
+// look asks whether there is more to read. Whatever fails meanwhile, that is answered.
+func (u *reading) look() {
+	u.looks++
+	answered := false
+	u.e.send(&messages.Remaining{Done: func(m *messages.Remainder) {
+		if answered {
+			u.e.r.bad("a Remaining of %s was answered twice", u.e.actorName())
+		}
+		answered = true
+		u.looks--
+		u.e.refused("remaining", m.Err)
+	}})
 }
 
 func (u *reading) commit(gen int, b *messages.Batch) {
