@@ -60,11 +60,14 @@ var aimedAt = func() (all []cell) {
 		if (c.part == healthTicker || c.part == metricsAggregator) && c.phase == down || c.phase == opening && c.kind >= publisherCut && c.kind <= consumerHole {
 			times *= 2
 		}
+		if c.kind <= panicStopping && (c.part == dataConsumer && c.phase == closing || c.kind == panicStopping && c.phase == opening) {
+			times *= 3
+		}
 		switch c {
 		case cell{withdrawn, dataProducer, closing}:
 			times = 10
 		case cell{deliveryLost, dataConsumer, closing}: // one must be on its way
-			times = 60
+			times = 200
 		case cell{clockWrong, memberConsumer, closing}, cell{streamDeleted, dataConsumer, closing}:
 			times = 20
 		}
