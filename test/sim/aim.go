@@ -137,7 +137,7 @@ func (p *plan) suit(w *World, c cell) {
 	case statusProducer, statusConsumer:
 		p.noStatus = false
 	case healthTicker, metricsAggregator: // they hear little
-		p.noStatus, p.noMetrics, p.health = false, false, 200*time.Millisecond
+		p.noStatus, p.noMetrics, p.health = false, false, 500*time.Millisecond
 	case memberConsumer:
 		p.noStatus, p.readersCreate = false, true
 		if !p.stream {

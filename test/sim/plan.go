@@ -50,7 +50,7 @@ func drawPlan(w *World) plan {
 		writers: pick(w, 1, 1, 2), readers: pick(w, 1, 1, 2),
 		window: pick(w, 1, 12, 20, 64, 1000), windowBytes: pick(w, 600, 5000, 0, 0), poll: pick(w, 1, 7, 30), prefetch: pick(w, 1, 5, 20, 50),
 		ordered: w.oneOf(2), compat: w.oneOf(4), noStatus: w.oneOf(3), noMetrics: w.oneOf(3),
-		grace: pick(w, 0, 25*time.Second, 25*time.Second), health: pick(w, 200*time.Millisecond, 2*time.Second, 0), stall: pick(w, 500*time.Millisecond, 5*time.Second, 0),
+		grace: pick(w, 0, 25*time.Second, 25*time.Second), health: pick(w, 600*time.Millisecond, 2*time.Second, 0), stall: pick(w, 500*time.Millisecond, 5*time.Second, 0),
 		records: pick(w, 20, 80, 150), batch: pick(w, 1, 12, 40), atOnce: pick(w, 1, 3, 8), recordSize: pick(w, 16, 16, 200),
 		writePace: 10 * time.Millisecond, readPace: 8 * time.Millisecond, span: 250 * time.Millisecond,
 		withdrawals: pick(w, 0, 0, 3, 10), faults: 2 + w.rng.IntN(4), deletes: w.oneOf(4),

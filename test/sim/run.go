@@ -110,7 +110,8 @@ func (r *run) makeEnds() {
 
 // until waits for the condition, which is looked at now and then. False: it took too long, which is a violation.
 func (r *run) await(what string, limit time.Duration, missing func() error) bool {
-	const pause = 20 * time.Millisecond
+	const most = 200 * time.Millisecond
+	pause := 10 * time.Millisecond
 	w, done := r.w, false
 	var last error
 	var look func()
@@ -118,6 +119,7 @@ func (r *run) await(what string, limit time.Duration, missing func() error) bool
 		if last = missing(); last == nil {
 			done = true
 		} else {
+			pause = min(2*pause, most)
 			w.at(w.now+pause, look)
 		}
 	}
