@@ -26,12 +26,31 @@ const (
 	Latency    Kind = "latency"
 	Throttle   Kind = "throttled"
 	Slice      Kind = "sliced"
+
+	Cancel         Kind = "consumer cancelled by the broker"
+	CloseChannels  Kind = "AMQP channels closed by the broker (404, 406)"
+	TimeOut        Kind = "consumer time-out"
+	DeleteExchange Kind = "exchange deleted"
+	Refuse         Kind = "connections refused"
+	Revoke         Kind = "credentials revoked, given back"
+	Poison         Kind = "poison records and statuses"
+	Stall          Kind = "readers stall"
+	Burst          Kind = "burst"
 )
 
-// kinds are all of them, in the order of the table. A kind that is there twice is drawn twice as often.
+// kinds are all of them, in the order of the table.
 func kinds() []Kind {
-	return []Kind{Kill, Restart, Freeze, CloseConns, Crash, Delete, Alarm, Reset, Cut, BlackHole, HalfOpen, Latency, Throttle, Slice}
+	return []Kind{
+		Kill, Restart, Freeze, CloseConns, CloseChannels, Cancel, TimeOut, Crash, Delete, DeleteExchange, Alarm, Refuse, Revoke,
+		Reset, Cut, BlackHole, HalfOpen, Latency, Throttle, Slice, Poison, Stall, Burst,
+	}
 }
+
+// alone says that the fault is the only one of its schedule: it is about settings that a node forgets when it starts, or ends the endpoints.
+func (k Kind) alone() bool { return k == TimeOut || k == Revoke }
+
+// ofQueues are for queues only: a stream has no exchange, and nobody times out who reads it.
+func (k Kind) ofQueues() bool { return k == TimeOut || k == DeleteExchange }
 
 // ofNetwork are brought about by the proxies, beside whatever befalls the node.
 func (k Kind) ofNetwork() bool {
@@ -40,7 +59,7 @@ func (k Kind) ofNetwork() bool {
 
 // lasts says that the fault has an end, from which recovery counts; otherwise it counts from its strike.
 func (k Kind) lasts() bool {
-	return slices.Contains([]Kind{Kill, Restart, Freeze, Alarm, Cut, BlackHole, Latency, Throttle, Slice}, k)
+	return slices.Contains([]Kind{Kill, Restart, Freeze, TimeOut, Alarm, Refuse, Revoke, Cut, BlackHole, Latency, Throttle, Slice, Stall, Burst}, k)
 }
 
 // Ports are those that a fault of the network is about.
@@ -61,6 +80,9 @@ type Fault struct {
 	// Of the network: which connections, and what the weather is.
 	Ports   Ports
 	Weather Weather
+	// Which is for what there may be several of, and Limit has connections refused by a limit, not by a port that is shut.
+	Which int
+	Limit bool
 }
 
 func (f *Fault) String() string {
@@ -68,8 +90,11 @@ func (f *Fault) String() string {
 	if f.Kind.lasts() {
 		text += fmt.Sprintf(", for %v", f.For)
 	}
-	if f.Kind.ofNetwork() {
+	switch {
+	case f.Kind.ofNetwork():
 		text += fmt.Sprintf(", %s %+v", f.Ports, f.Weather)
+	case f.Kind == Refuse && f.Limit:
+		text += ", by a limit"
 	}
 	return text
 }
@@ -77,12 +102,24 @@ func (f *Fault) String() string {
 // earliest is when the first fault may strike: what was declared must be on the broker's disk (see rabbit.Node.Sync).
 const earliest = 2500 * time.Millisecond
 
+// drawKinds says what befalls the plan. Of an odd seed it is one fault, each kind in its turn, so that its recovery shows; of others several.
+func drawKinds(rng *rand.Rand, p *Plan) (all []Kind) {
+	if p.Seed%2 == 1 {
+		return []Kind{kinds()[p.Seed/2%uint64(len(kinds()))]}
+	}
+	possible := slices.DeleteFunc(kinds(), func(k Kind) bool { return k.alone() || p.Stream && k.ofQueues() })
+	for range p.storm(rng) {
+		all = append(all, pick(rng, possible...))
+	}
+	return all
+}
+
 // drawFaults gives the faults of a schedule, by time. A queue is deleted last, so that the one that is made anew is not killed before it is on the disk.
-func drawFaults(rng *rand.Rand, p *Plan) []Fault {
+func drawFaults(rng *rand.Rand, p *Plan, of []Kind) []Fault {
 	var all []Fault
 	var deletion *Fault
-	for range p.storm(rng) {
-		f := drawFault(rng, p)
+	for _, kind := range of {
+		f := drawFault(rng, p, kind)
 		if f.Kind == Delete {
 			deletion = &f
 			continue
@@ -99,8 +136,8 @@ func drawFaults(rng *rand.Rand, p *Plan) []Fault {
 	return all
 }
 
-func drawFault(rng *rand.Rand, p *Plan) Fault {
-	f := Fault{Kind: pick(rng, kinds()...), Ports: AMQP}
+func drawFault(rng *rand.Rand, p *Plan, kind Kind) Fault {
+	f := Fault{Kind: kind, Ports: AMQP, Which: rng.IntN(1000)}
 	f.At = (earliest + upTo(rng, p.For-earliest)).Truncate(time.Millisecond)
 	f.For = (500*time.Millisecond + upTo(rng, 2500*time.Millisecond)).Truncate(time.Millisecond)
 	if p.Stream {
@@ -117,6 +154,8 @@ func drawFault(rng *rand.Rand, p *Plan) Fault {
 		f.Weather.Rate = 5_000 + rng.IntN(50_000)
 	case Slice:
 		f.Weather.Slice = 1 + rng.IntN(40)
+	case Refuse:
+		f.Limit = rng.IntN(2) == 0
 	}
 	switch f.Kind {
 	case BlackHole, HalfOpen:

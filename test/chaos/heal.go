@@ -25,6 +25,7 @@ func (r *run) heal(life context.Context) {
 	if !r.arrived(ctx, fresh) {
 		r.whatIsMissing(fresh)
 	}
+	r.poisonIsAccounted(ctx)
 	r.consumersAreBack(ctx)
 	peers.Wait()
 }

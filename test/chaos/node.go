@@ -25,15 +25,18 @@ func StartNode(ctx context.Context, version string) (*Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	n, err := Behind(node)
+	n, err := Behind(ctx, node)
 	if err != nil {
 		return nil, errors.Join(err, node.Close())
 	}
 	return n, nil
 }
 
-// Behind puts a network before a node. CloseNetwork ends it, and leaves the node.
-func Behind(node *rabbit.Node) (*Node, error) {
+// Behind puts a network before a node, and makes the user whose credentials are revoked. CloseNetwork ends the network, and leaves the node.
+func Behind(ctx context.Context, node *rabbit.Node) (*Node, error) {
+	if _, err := node.Ctl(ctx, "eval", addUser); err != nil {
+		return nil, err
+	}
 	a, err := NewProxy(node.Address())
 	if err != nil {
 		return nil, err
@@ -58,8 +61,10 @@ func (n *Node) CloseNetwork() {
 	n.stream.Close()
 }
 
-func (n *Node) url() string       { return "amqp://guest:guest@" + n.amqp.Address() + "/" }
-func (n *Node) streamURL() string { return "rabbitmq-stream://guest:guest@" + n.stream.Address() + "/" }
+func (n *Node) url() string { return fmt.Sprintf("amqp://%s:%s@%s/", user, password, n.amqp.Address()) }
+func (n *Node) streamURL() string {
+	return fmt.Sprintf("rabbitmq-stream://%s:%s@%s/", user, password, n.stream.Address())
+}
 
 // proxies are those of the ports.
 func (n *Node) proxies(ports Ports) []*Proxy {

@@ -3,6 +3,7 @@ package chaos
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,6 +16,7 @@ type Plan struct {
 	Stream                 bool // in place of a queue
 	Compat, Ordered        bool // of a queue: a classic one; in order over incidents
 	SubEntries             int
+	Avro                   bool // records have a format, so that others are poison
 	NoStatus               bool
 	WritersCreate          bool // too
 	Together               bool // all endpoints are of one runtime, and share connections
@@ -40,14 +42,47 @@ func Draw(seed uint64) *Plan {
 		Heartbeat: pick(rng, 2*time.Second, 3*time.Second), Health: pick(rng, 500*time.Millisecond, 2*time.Second),
 		For: 5*time.Second + upTo(rng, 3*time.Second).Truncate(time.Millisecond),
 	}
+	of := drawKinds(rng, p)
+	for _, kind := range of {
+		p.fit(kind)
+	}
+	if len(of) == 1 { // what shows then is recovery, not how long a backlog lasts that readers have who cannot keep up
+		p.For, p.Rate, p.Prefetch, p.Hold = 3500*time.Millisecond, min(p.Rate, 1000), pick(rng, 0, 500), 0
+	}
 	switch {
 	case p.Stream:
 		p.Compat, p.Ordered, p.SubEntries = false, false, pick(rng, 0, 0, 0, 10)
 	case p.Ordered && p.Readers == 2:
 		p.Compat = false // else each would want the queue for itself alone
 	}
-	p.Faults = drawFaults(rng, p)
+	p.Faults = drawFaults(rng, p, of)
 	return p
+}
+
+// fit makes the plan one that the fault can befall.
+func (p *Plan) fit(kind Kind) {
+	p.Stream = p.Stream && !kind.ofQueues()
+	switch kind {
+	case CloseChannels:
+		p.NoStatus = p.NoStatus && !p.Stream // of a stream's channel that has none, nothing may go by AMQP
+	case DeleteExchange:
+		p.WritersCreate = true // nobody else notices
+	case Poison:
+		p.Avro, p.Compat = true, false // pypz's channels have no queue for dead letters
+	}
+}
+
+// has says whether the plan has a fault of the kind.
+func (p *Plan) has(kind Kind) bool {
+	return slices.ContainsFunc(p.Faults, func(f Fault) bool { return f.Kind == kind })
+}
+
+// format is that of the records.
+func (p *Plan) format() weir.Format[[]byte] {
+	if p.Avro {
+		return weir.Avro[[]byte](`"bytes"`)
+	}
+	return weir.Raw()
 }
 
 func (p *Plan) String() string {
@@ -63,7 +98,7 @@ func (p *Plan) String() string {
 	for _, o := range []struct {
 		is   bool
 		text string
-	}{{p.Ordered, "ordered"}, {p.SubEntries > 0, "sub-entries"}, {p.NoStatus, "no status"}, {p.WritersCreate, "writers create"}, {p.Together, "one runtime"}, {p.Withdraw > 0, "withdrawals"}, {p.Hold > 0, "late commits"}} {
+	}{{p.Ordered, "ordered"}, {p.SubEntries > 0, "sub-entries"}, {p.Avro, "Avro"}, {p.NoStatus, "no status"}, {p.WritersCreate, "writers create"}, {p.Together, "one runtime"}, {p.Withdraw > 0, "withdrawals"}, {p.Hold > 0, "late commits"}} {
 		if o.is {
 			b.WriteString(", " + o.text)
 		}
@@ -87,6 +122,23 @@ func (p *Plan) options(name string) []weir.Option {
 		if o.is {
 			all = append(all, o.option)
 		}
+	}
+	return all
+}
+
+// ofReader and ofWriter are those of either side.
+func (p *Plan) ofReader(name string) []weir.Option {
+	all := p.options(name)
+	if p.Avro {
+		all = append(all, weir.OnUndecodable(weir.DeadLetter))
+	}
+	return all
+}
+
+func (p *Plan) ofWriter(name string) []weir.Option {
+	all := p.options(name)
+	if p.WritersCreate {
+		all = append(all, weir.Create())
 	}
 	return all
 }

@@ -36,6 +36,7 @@ type Proxy struct {
 	weather Weather
 	changed chan struct{} // closed when the weather changes
 	pairs   map[*pair]struct{}
+	dialed  int // how many connections were asked for so far
 	closed  bool
 }
 
@@ -100,6 +101,13 @@ func (p *Proxy) Forget(way Direction) {
 	}
 }
 
+// Dialed says how many connections clients have asked for so far.
+func (p *Proxy) Dialed() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.dialed
+}
+
 func (p *Proxy) all() (all []*pair) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -116,6 +124,9 @@ func (p *Proxy) accept() {
 			return
 		}
 		if err == nil {
+			p.mu.Lock()
+			p.dialed++
+			p.mu.Unlock()
 			p.tasks.Go(func() { p.serve(conn.(*net.TCPConn)) })
 		}
 	}

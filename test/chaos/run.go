@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -60,10 +61,16 @@ type run struct {
 	writers  []*writer
 	readers  []*reader
 
+	gate    gate
+	bursts  atomic.Bool
+	revoked revocation
+
 	mu       sync.Mutex
 	problems []string
 	struck   []Struck
 	counted  incidents
+	poisoned poisoned
+	badHeard map[string]int // bad statuses that an endpoint has told of
 }
 
 // incidents is what the bound of duplicates is made of.
@@ -72,21 +79,25 @@ type incidents struct {
 	refused          int // records that were published again for a nack, which may change their order
 	returned         int // failures because there was no queue: the same
 	dropped          int // events that nobody counted
+	unstored         int // commits of a stream that a failing channel may not have stored
 }
 
 // Run runs one schedule on a node, and says what was wrong with it. The node is left as it was found.
 func Run(ctx context.Context, node *Node, p *Plan, o Options) *Result {
-	r := &run{node: node, plan: p, options: o, channel: fmt.Sprintf("chaos-%d-%x", p.Seed, rand.Uint32()), ledger: newLedger(p)}
+	r := &run{node: node, plan: p, options: o, channel: fmt.Sprintf("chaos-%d-%x", p.Seed, rand.Uint32()), ledger: newLedger(p), badHeard: map[string]int{}}
+	r.revoked.init(p)
 	life, end := context.WithTimeout(ctx, 6*time.Minute)
 	defer end()
-	if err := r.open(life); err != nil {
+	if err := r.prepare(life); err != nil {
+		r.bad("prepare: %v", err)
+	} else if err := r.open(life); err != nil {
 		r.bad("open: %v", err)
 		r.close(life)
 	} else {
 		r.live(life)
 	}
 	broker := r.brokers(life)
-	if err := errors.Join(node.calm(life), node.clean(r.channel)); err != nil && !broker {
+	if err := errors.Join(node.calm(life), r.forget(life), node.clean(r.channel)); err != nil && !broker {
 		r.bad("clean up: %v", err)
 	}
 	for _, events := range r.events {
@@ -186,26 +197,14 @@ func (r *run) open(life context.Context) error {
 	ctx, cancel := context.WithTimeout(life, openLimit)
 	defer cancel()
 	for i := range r.plan.Readers {
-		rt, err := r.runtime(ctx)
-		if err != nil {
-			return err
-		}
-		ends, err := weir.OpenReader(ctx, rt, r.channel, weir.Raw(), r.plan.options(readerName(i))...)
+		ends, err := r.openReader(ctx, i)
 		if err != nil {
 			return err
 		}
 		r.readers = append(r.readers, &reader{r: r, n: i, ends: ends})
 	}
 	for i := range r.plan.Writers {
-		rt, err := r.runtime(ctx)
-		if err != nil {
-			return err
-		}
-		options := r.plan.options(writerName(i))
-		if r.plan.WritersCreate {
-			options = append(options, weir.Create())
-		}
-		ends, err := weir.OpenWriter(ctx, rt, r.channel, weir.Raw(), options...)
+		ends, err := r.openWriter(ctx, i)
 		if err != nil {
 			return err
 		}
@@ -214,13 +213,32 @@ func (r *run) open(life context.Context) error {
 	return nil
 }
 
+func (r *run) openReader(ctx context.Context, i int) (*weir.Reader[[]byte], error) {
+	rt, err := r.runtime(ctx, i)
+	if err != nil {
+		return nil, err
+	}
+	return weir.OpenReader(ctx, rt, r.channel, r.plan.format(), r.plan.ofReader(readerName(i))...)
+}
+
+func (r *run) openWriter(ctx context.Context, i int) (*weir.Writer[[]byte], error) {
+	rt, err := r.runtime(ctx, r.plan.Readers+i)
+	if err != nil {
+		return nil, err
+	}
+	return weir.OpenWriter(ctx, rt, r.channel, r.plan.format(), r.plan.ofWriter(writerName(i))...)
+}
+
 func readerName(i int) string { return fmt.Sprintf("reader-%d", i) }
 func writerName(i int) string { return fmt.Sprintf("writer-%d", i) }
 
-// runtime gives the one of all endpoints, or another for each.
-func (r *run) runtime(ctx context.Context) (*weir.Runtime, error) {
-	if r.plan.Together && len(r.runtimes) > 0 {
-		return r.runtimes[0], nil
+// runtime gives the one of all endpoints, or each its own. They are asked for in their order.
+func (r *run) runtime(ctx context.Context, endpoint int) (*weir.Runtime, error) {
+	if r.plan.Together {
+		endpoint = 0
+	}
+	if endpoint < len(r.runtimes) {
+		return r.runtimes[endpoint], nil
 	}
 	config, err := rabbitmq.FromURL(r.node.url())
 	if err != nil {
@@ -270,7 +288,12 @@ func (r *run) countOne(e weir.Event) {
 		}
 	case *messages.PublishedAgain:
 		r.counted.refused += e.Records
+	case *messages.BadStatuses:
+		r.badHeard[e.Name] += e.Count
 	case *messages.ChannelFailed:
+		if r.revoked.failed(e.Name, e.Err) {
+			return
+		}
 		r.problems = append(r.problems, fmt.Sprintf("%v: channel failed: %v", r.ledger.Now(), e.Err))
 	case *messages.UnhandledMessage:
 		r.problems = append(r.problems, fmt.Sprintf("%s was sent a message that it does not know: %T", e.Child, e.Message))
@@ -285,7 +308,7 @@ func (r *run) promise() ledger.Promise {
 	promise := ledger.Promise{Ordered: c.refused+c.returned == 0}
 	switch {
 	case p.Stream:
-		promise.Duplicates = c.readers * p.prefetch()
+		promise.Duplicates = c.readers*p.prefetch() + c.unstored
 		if p.SubEntries > 0 {
 			promise.Duplicates += c.writers * p.window() * p.Readers
 		}

@@ -12,7 +12,7 @@ func TestSmoke(t *testing.T) {
 	for _, version := range rabbit.Versions() {
 		t.Run("RabbitMQ-"+version, func(t *testing.T) {
 			t.Parallel()
-			node, err := Behind(rabbittest.Fresh(t, rabbit.Options{Version: version, Stream: true}))
+			node, err := Behind(t.Context(), rabbittest.Fresh(t, rabbit.Options{Version: version, Stream: true}))
 			if err != nil {
 				t.Fatal(err)
 			}

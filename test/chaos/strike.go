@@ -43,6 +43,14 @@ func (r *run) bringAbout(ctx context.Context, f Fault) (hit time.Duration, err e
 	switch f.Kind {
 	case CloseConns:
 		return r.evalAt(ctx, closeAll)
+	case CloseChannels:
+		return r.evalAt(ctx, closeChannels(f.Which))
+	case Cancel:
+		return r.evalAt(ctx, cancel(r.channel, f.Which))
+	case DeleteExchange:
+		return r.evalAt(ctx, fmt.Sprintf(deleteExchange, r.channel))
+	case Poison:
+		return r.poison(ctx)
 	case Crash:
 		return r.evalAt(ctx, fmt.Sprintf(crash, r.channel))
 	case Delete:
@@ -78,35 +86,41 @@ func (r *run) upset(ctx context.Context, f Fault) error {
 		}
 		r.last(ctx, f.For)
 		return n.Thaw()
+	case Refuse:
+		return r.refuse(ctx, f)
+	case Revoke:
+		return r.revoke(ctx)
+	case TimeOut:
+		return r.timeOut(ctx)
+	case Stall:
+		return r.stall(ctx, f.For)
+	case Burst:
+		return r.burst(ctx, f.For)
 	case Alarm:
 		return r.alarm(ctx, f.For)
 	}
 	return fmt.Errorf("no such fault: %s", f.Kind)
 }
 
-const (
-	// crash kills the process that has a queue or leads a stream, once there is one: a broker that has just started answers before all have. Its supervisor at the broker, or its coordinator, starts another.
-	crash = `Name = rabbit_misc:r(<<"/">>, queue, <<"%s">>),
-Has = fun() -> case rabbit_amqqueue:lookup(Name) of {ok, Q} -> case amqqueue:get_pid(Q) of {N, _} -> whereis(N); P -> P end; _ -> none end end,
-Await = fun(F) -> case Has() of P when is_pid(P) -> P; _ -> timer:sleep(50), F(F) end end,
-exit(Await(Await), kill)`
-	// closeAll: the tool's command to close connections does not know those of streams.
-	closeAll = `[exit(P, kill) || P <- pg_local:get_members(rabbit_stream_connections)], [rabbit_networking:close_connection(P, "a schedule says so") || P <- rabbit_networking:connections()]`
-)
-
-// evalAt has the broker evaluate something, and say when that was.
+// evalAt has the broker evaluate something whose value is the time at which it struck, in microseconds, and gives that time of the run.
 func (r *run) evalAt(ctx context.Context, expression string) (time.Duration, error) {
-	asking, cancel := context.WithTimeout(ctx, ctlLimit)
-	defer cancel()
-	out, err := r.node.Ctl(asking, "eval", expression+", erlang:system_time(microsecond).")
+	out, err := r.eval(ctx, expression)
 	if err != nil {
 		return 0, err
 	}
-	at, err := strconv.ParseInt(strings.TrimSpace(out), 10, 64)
+	at, err := strconv.ParseInt(out, 10, 64)
 	if err != nil {
 		return 0, err
 	}
 	return time.UnixMicro(at).Sub(r.ledger.Began().Round(0)), nil
+}
+
+// eval has the broker evaluate something.
+func (r *run) eval(ctx context.Context, expression string) (string, error) {
+	asking, cancel := context.WithTimeout(ctx, ctlLimit)
+	defer cancel()
+	out, err := r.node.Ctl(asking, "eval", expression)
+	return strings.TrimSpace(out), err
 }
 
 func (r *run) startAgain(ctx context.Context) error {

@@ -18,6 +18,9 @@ const (
 	soon, late = 30 * time.Millisecond, 3 * time.Second
 )
 
+// burst is how much more there is to write in a burst.
+const burst = 10
+
 // writer writes at its rate until the traffic ends.
 type writer struct {
 	r     *run
@@ -58,6 +61,9 @@ func (w *writer) write(traffic, life context.Context) {
 			return
 		}
 		n := 1 + w.rng.IntN(most)
+		if w.r.bursts.Load() {
+			n *= burst
+		}
 		if every := w.r.plan.Withdraw; every > 0 && w.rng.IntN(every) == 0 {
 			w.withdrawn(life, n)
 			continue
@@ -66,6 +72,9 @@ func (w *writer) write(traffic, life context.Context) {
 		receipt, err := w.ends.Send(life, bodies...)
 		if err != nil {
 			w.failed(life, first, n, err)
+			if w.r.revoked.parks(life, err) {
+				continue
+			}
 			return
 		}
 		w.under <- receiptOf{first, n, receipt}
@@ -98,6 +107,8 @@ func (w *writer) settle(life context.Context) {
 func (w *writer) failed(life context.Context, first, n int, err error) {
 	if err != nil && life.Err() == nil {
 		w.r.ledger.Settle(w.n, first, n, err)
+	}
+	if err != nil && life.Err() == nil && !w.r.revoked.expects(err) {
 		w.once.Do(func() { w.r.bad("writer %d: %v", w.n, err) })
 	}
 }
@@ -134,6 +145,9 @@ func (u *reader) read(ctx context.Context) {
 			return
 		case err == nil:
 			u.held = append(u.held, heldBatch{u.r.ledger.Deliver(u.n, batch.Values), batch})
+		case u.r.revoked.parks(ctx, err):
+			u.held = u.held[:0]
+			continue
 		case !errors.Is(err, context.DeadlineExceeded):
 			u.r.bad("reader %d: %v", u.n, err)
 			return
@@ -141,7 +155,14 @@ func (u *reader) read(ctx context.Context) {
 		if err == nil && len(u.held) <= u.r.plan.Hold && u.holds() < u.r.plan.prefetch()/2 {
 			continue
 		}
+		if !u.r.gate.pass(ctx) {
+			return
+		}
 		if err := u.commit(ctx); err != nil {
+			if u.r.revoked.parks(ctx, err) {
+				u.held = u.held[:0]
+				continue
+			}
 			if ctx.Err() == nil {
 				u.r.bad("reader %d: commit: %v", u.n, err)
 			}

@@ -1,7 +1,7 @@
 // Chaos runs weir on private RabbitMQ nodes under randomised schedules of faults, and prints a table of what they did and what was wrong. A schedule is its seed: one that violated a promise is named with the
 // command that runs it again.
 //
-//	chaos [-schedules N] [-seed N] [-version V] [-plane queue|stream] [-report FILE] [-logs DIR [-keep]] [-plan] [-parallel=false]
+//	chaos [-schedules N] [-seed N] [-version V] [-plane queue|stream] [-fault TEXT] [-report FILE] [-logs DIR [-keep]] [-plan] [-parallel=false]
 package main
 
 import (
@@ -26,6 +26,7 @@ type flags struct {
 	schedules      int
 	seed           uint64
 	version, plane string
+	fault          string
 	report, logs   string
 	plan, parallel bool
 	keep           bool
@@ -39,6 +40,7 @@ func run() int {
 	flag.Uint64Var(&f.seed, "seed", 0, "the first seed; the others follow it; 0: a random one")
 	flag.StringVar(&f.version, "version", "", "run on this version of RabbitMQ alone")
 	flag.StringVar(&f.plane, "plane", "", "queue or stream: pass over the seeds of the other")
+	flag.StringVar(&f.fault, "fault", "", "pass over the seeds whose one fault has not this in its name; with several faults, all")
 	flag.StringVar(&f.report, "report", "", "write the table into this file, between its markers")
 	flag.StringVar(&f.logs, "logs", "", "keep the channels' and the node's logs of schedules that violate a promise in this folder")
 	flag.BoolVar(&f.keep, "keep", false, "with -logs: keep those of all schedules")
@@ -106,11 +108,18 @@ func (f *flags) run(ctx context.Context) int {
 // plans are those of the seeds that are asked for.
 func (f *flags) plans() (plans []*chaos.Plan) {
 	for seed := f.seed; len(plans) < f.schedules; seed++ {
-		if p := chaos.Draw(seed); f.plane == "" || p.Stream == (f.plane == "stream") {
+		if p := chaos.Draw(seed); f.wants(p) {
 			plans = append(plans, p)
 		}
 	}
 	return plans
+}
+
+func (f *flags) wants(p *chaos.Plan) bool {
+	if f.fault != "" && (len(p.Faults) > 1 || !strings.Contains(string(p.Faults[0].Kind), f.fault)) {
+		return false
+	}
+	return f.plane == "" || p.Stream == (f.plane == "stream")
 }
 
 // lane runs all schedules on one version.
