@@ -50,6 +50,7 @@ func (c *consumer) methodFrame(f frame) bool {
 	case basicCancel: // the queue was deleted (rule 14), or, on RabbitMQ 4.3, the consumer took too long
 		c.gathered()
 		c.end(failure(c.what, broker.ErrNotFound, errCancelled))
+		return true // amqp091 may have forgotten the channel
 	case channelClose:
 		c.gathered()
 		c.closed(decodeClose(f.payload))

@@ -101,7 +101,7 @@ func (w *wire) dispatch() error {
 		if size == 0 {
 			break
 		}
-		if !w.toSession(f) {
+		if !w.toSession(f) && !w.isStray(f) {
 			w.onConnection(f)
 			w.pass = append(w.pass, w.buffer[w.start:w.start+size]...)
 		}
@@ -129,6 +129,22 @@ func (w *wire) toSession(f frame) bool {
 		w.touched = append(w.touched, a.endpoint)
 	}
 	return a.frame(f)
+}
+
+// isStray says that a frame is of the data path and its session has left: the broker has closed the channel, and what writes for it had this under way. amqp091, which has forgotten the channel, would end the
+// whole connection for it.
+func (w *wire) isStray(f frame) bool {
+	if f.channel == 0 || f.channel > maxChannels || w.sessions[f.channel].Load() != nil {
+		return false
+	}
+	if f.kind != frameMethod {
+		return f.kind == frameHeader || f.kind == frameBody
+	}
+	switch f.method() {
+	case basicDeliver, basicReturn, basicAck, basicNack, basicCancel:
+		return true
+	}
+	return false
 }
 
 // onConnection looks at what goes to amqp091, too.

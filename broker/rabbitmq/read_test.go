@@ -41,6 +41,30 @@ func TestSplitAtEveryByte(t *testing.T) {
 	}
 }
 
+// A broker that closes a channel may still send what was on its way there. It is nobody's: amqp091 would end the connection, and all sessions with it.
+func TestStrayFrames(t *testing.T) {
+	nc := &scripted{closed: make(chan struct{})}
+	w := newWire(nc, nc, new(atomic.Bool))
+	w.onHold, w.onLost = func(bool) {}, func(error) {}
+	defer func() {
+		w.fail(net.ErrClosed)
+		<-w.done
+	}()
+	closed := appendMethod(nil, 7, channelClose, 1, 0x96, 0, 0, 60, 0, 80)
+	stream := slices.Clone(closed)
+	stream = appendDelivery(stream, 7, 1, false, []byte("on its way"), &broker.Properties{ContentEncoding: "utf-8"})
+	for _, method := range []uint32{basicAck, basicNack, basicReturn, basicCancel} {
+		stream = append(stream, appendMethod(nil, 7, method, 0, 0, 0, 0, 0, 0, 0, 1, 0)...)
+	}
+	w.received(stream)
+	if err := w.dispatch(); err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(w.pass, closed) {
+		t.Errorf("amqp091 gets %q, want %q", w.pass, closed)
+	}
+}
+
 func splitStream(t *testing.T, pieces [][]byte, passed []byte) {
 	t.Helper()
 	var told []broker.Record
