@@ -41,7 +41,8 @@ Until(ends, fun() -> not lists:any(fun erlang:is_process_alive/1, Struck) end),
 [] = Connections -- rabbit_networking:connections(), At.`, which%2, method)
 }
 
-// cancel has the broker cancel one consumer of the channel and tell its client, as it does when a queue goes or fails over, and nothing else. What has its records over the stream protocol is told that the stream is not available.
+// cancel has the broker tell one client of the channel that its consumer was cancelled, as it does when a queue goes or fails over; the consumer must be gone then, with its AMQP channel. What has its records over the
+// stream protocol is told that the stream is not available.
 func cancel(channel string, which int) string {
 	return helpers + fmt.Sprintf(`Channel = <<"%s">>,
 Consumers = fun() -> lists:sort([K || C <- ets:tab2list(consumer_created), K = {{resource, _, _, Name}, P, _} <- [element(1, C)], is_process_alive(P), Name =:= Channel orelse string:prefix(Name, <<Channel/binary, ".">>) =/= nomatch]) end,
@@ -54,7 +55,7 @@ case lists:member(Pid, pg_local:get_members(rabbit_stream_connections)) of
   false ->
     {dictionary, Dictionary} = process_info(Pid, dictionary), [Supervisor | _] = proplists:get_value('$ancestors', Dictionary),
     {_, Writer, _, _} = lists:keyfind(writer, 1, supervisor:which_children(Supervisor)),
-    rabbit_channel:do(Pid, {'basic.cancel', Tag, true}), ok = rabbit_writer:send_command(Writer, {'basic.cancel', Tag, true})
+    ok = rabbit_writer:send_command(Writer, {'basic.cancel', Tag, true})
 end,
 Until(cancellation, fun() -> not lists:member(Struck, Consumers()) end), At.`, channel, which)
 }

@@ -155,6 +155,7 @@ func drawFault(rng *rand.Rand, p *Plan, kind Kind) Fault {
 	case Slice:
 		f.Weather.Slice = 1 + rng.IntN(40)
 	case Refuse:
+		f.For *= 2
 		f.Limit = rng.IntN(2) == 0
 	}
 	switch f.Kind {

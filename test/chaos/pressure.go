@@ -154,7 +154,7 @@ func (r *run) burst(ctx context.Context, d time.Duration) error {
 // saturated is how many records a millisecond keep a broker busy that has this machine to share.
 const saturated = 2
 
-// prepare sets what channels must find when they are opened, and forget undoes it.
+// prepare sets what channels must find when they are opened, and forget undoes what a schedule may have left at the broker.
 func (r *run) prepare(ctx context.Context) error {
 	if !r.plan.has(TimeOut) {
 		return nil
@@ -163,10 +163,12 @@ func (r *run) prepare(ctx context.Context) error {
 	return err
 }
 
-func (r *run) forget(ctx context.Context) error {
-	if !r.plan.has(TimeOut) {
-		return nil
+func (r *run) forget(ctx context.Context) (err error) {
+	switch {
+	case r.plan.has(TimeOut):
+		_, err = r.eval(ctx, clearTimeOut)
+	case r.plan.has(Revoke):
+		_, err = r.eval(ctx, fmt.Sprintf(changePassword, password)+".")
 	}
-	_, err := r.eval(ctx, clearTimeOut)
 	return err
 }

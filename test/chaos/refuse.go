@@ -19,19 +19,21 @@ func (r *run) refuse(ctx context.Context, f Fault) error {
 	if f.Limit {
 		begin, end = setLimit, clearIt
 	}
-	if _, err := r.evalAt(ctx, closeAfter(begin)); err != nil {
+	before := r.dialed()
+	hit, err := r.evalAt(ctx, closeAfter(begin))
+	if err != nil {
 		return err
 	}
-	before, since := r.dialed(), r.ledger.now()
 	r.last(ctx, f.For)
-	n, took := r.dialed()-before, r.ledger.now()-since
+	n, took := r.dialed()-before, r.ledger.now()-hit
+	r.say("refused for %v: %d connections were asked for, at most %d should be", took, n, r.mostDials(took))
 	if n == 0 {
 		r.bad("connections were refused for %v, and nobody noticed", took)
 	}
 	if most := r.mostDials(took); n > most {
 		r.bad("connections were refused for %v, and %d were asked for: at most %d should be", took, n, most)
 	}
-	_, err := r.eval(ctx, end)
+	_, err = r.eval(ctx, end)
 	return err
 }
 

@@ -23,13 +23,15 @@ const burst = 10
 
 // writer writes at its rate until the traffic ends.
 type writer struct {
-	r     *run
-	n     int
-	ends  *weir.Writer[[]byte]
-	rng   *rand.Rand
-	under chan receiptOf // what is to be settled
-	once  sync.Once      // the first failure says all
-	tasks sync.WaitGroup
+	r       *run
+	n       int
+	ends    *weir.Writer[[]byte]
+	rng     *rand.Rand
+	under   chan receiptOf // what is to be settled
+	over    chan error     // why the channel has failed, once
+	once    sync.Once      // the first failure says all
+	revoked sync.Once
+	tasks   sync.WaitGroup
 }
 
 type receiptOf struct {
@@ -41,7 +43,7 @@ type receiptOf struct {
 const maxUnsettled = 1 << 14
 
 func (w *writer) start(traffic, life context.Context) {
-	w.under = make(chan receiptOf, maxUnsettled)
+	w.under, w.over = make(chan receiptOf, maxUnsettled), make(chan error, 1)
 	w.tasks.Go(func() {
 		defer close(w.under)
 		w.write(traffic, life)
@@ -57,6 +59,10 @@ func (w *writer) write(traffic, life context.Context) {
 	for {
 		select {
 		case <-beat.C:
+		case err := <-w.over: // that is told by the receipts
+			if !w.r.revoked.parks(life, err) {
+				return
+			}
 		case <-traffic.Done():
 			return
 		}
@@ -72,9 +78,6 @@ func (w *writer) write(traffic, life context.Context) {
 		receipt, err := w.ends.Send(life, bodies...)
 		if err != nil {
 			w.failed(life, first, n, err)
-			if w.r.revoked.parks(life, err) {
-				continue
-			}
 			return
 		}
 		w.under <- receiptOf{first, n, receipt}
@@ -108,7 +111,11 @@ func (w *writer) failed(life context.Context, first, n int, err error) {
 	if err != nil && life.Err() == nil {
 		w.r.ledger.Settle(w.n, first, n, err)
 	}
-	if err != nil && life.Err() == nil && !w.r.revoked.expects(err) {
+	switch {
+	case err == nil || life.Err() != nil:
+	case w.r.revoked.expects(err):
+		w.revoked.Do(func() { w.over <- err })
+	default:
 		w.once.Do(func() { w.r.bad("writer %d: %v", w.n, err) })
 	}
 }

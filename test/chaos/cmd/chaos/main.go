@@ -151,7 +151,9 @@ func (f *flags) one(ctx context.Context, node *chaos.Node, p *chaos.Plan) (*chao
 	defer func() { _ = os.Remove(log.Name()) }()
 	defer func() { _ = log.Close() }()
 	fmt.Fprintf(os.Stderr, "%s %s\n", node.Version(), p)
-	r := chaos.Run(ctx, node, p, chaos.Options{Log: log})
+	r := chaos.Run(ctx, node, p, chaos.Options{Log: log, Say: func(format string, args ...any) {
+		fmt.Fprintf(os.Stderr, "%s seed %d: %s\n", node.Version(), p.Seed, fmt.Sprintf(format, args...))
+	}})
 	if ctx.Err() != nil { // what it was cut off in is nobody's fault
 		return nil, ctx.Err()
 	}
