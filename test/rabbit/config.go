@@ -1,10 +1,10 @@
 package rabbit
 
 import (
-	"crypto/rand"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -29,7 +29,7 @@ func (n *Node) writeFiles() error {
 		name, text string
 		mode       os.FileMode
 	}{
-		{cookieFile, rand.Text(), 0o400}, // Erlang refuses one that others can read
+		{cookieFile, n.cluster.secret(), 0o400}, // Erlang refuses one that others can read
 		{configFile, strings.Join(n.config(), "\n") + "\n", 0o644},
 		{pluginsFile, "[" + plugins + "].\n", 0o644},
 	}
@@ -56,7 +56,7 @@ func (n *Node) config() []string {
 			fmt.Sprintf("stream.advertised_port = %d", n.slot.stream()),
 		)
 	}
-	return append(lines, n.options.Config...)
+	return slices.Concat(lines, n.cluster.config(), n.options.Config)
 }
 
 // env is the environment of everything that runs in the node's sandbox.
@@ -64,7 +64,7 @@ func (n *Node) env() []string {
 	return []string{
 		"HOME=" + dataMount, // where the cookie is
 		"ERL_EPMD_ADDRESS=127.0.0.1",
-		fmt.Sprintf("ERL_EPMD_PORT=%d", n.slot.epmd()),
+		fmt.Sprintf("ERL_EPMD_PORT=%d", n.cluster.first(n).slot.epmd()),
 		"ERL_CRASH_DUMP_SECONDS=0", // none
 		"RABBITMQ_NODENAME=" + n.Name(),
 		fmt.Sprintf("RABBITMQ_DIST_PORT=%d", n.slot.dist()),

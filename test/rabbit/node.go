@@ -27,7 +27,8 @@ type Node struct {
 	options Options
 	tree    string
 	slot    *slot
-	epmd    *process
+	epmd    *process // its own, or that of its cluster's first node
+	cluster *Cluster // nil: it is alone
 
 	mu     sync.Mutex
 	beam   *process // the present or the last Erlang VM
@@ -58,13 +59,16 @@ func Start(ctx context.Context, options Options) (*Node, error) {
 	return n, nil
 }
 
-// boot does for the first time what Restart does again.
+// boot does for the first time what Restart does again. A cluster's node has its
+// epmd already.
 func (n *Node) boot(ctx context.Context) error {
 	if err := n.writeFiles(); err != nil {
 		return err
 	}
-	if err := n.startEpmd(); err != nil {
-		return err
+	if n.epmd == nil {
+		if err := n.startEpmd(); err != nil {
+			return err
+		}
 	}
 	return n.run(ctx, n.complete)
 }
@@ -147,10 +151,11 @@ func (n *Node) Close() error {
 		return nil
 	}
 	n.closed = true
-	for _, p := range []*process{n.beam, n.epmd} {
-		if p != nil {
-			p.kill()
-		}
+	if n.beam != nil {
+		n.beam.kill()
+	}
+	if n.epmd != nil && n.cluster.isFirst(n) {
+		n.epmd.kill()
 	}
 	return n.slot.release()
 }
