@@ -17,7 +17,7 @@ type Config struct {
 	// Config is as for AMQP, but for its addresses, whose ports are those of streams: 5552, with TLS 5551.
 	rabbitmq.Config
 	// Advertised has connections made to the host and port that each node advertises, as a cluster needs. Otherwise all go to the address given, whatever the broker
-	// believes to be its own, and a stream that another node leads cannot be opened.
+	// believes to be its own, and a stream that another node leads cannot be opened. FromAMQP and FromURL set it where there are several addresses.
 	Advertised bool
 }
 
@@ -37,8 +37,11 @@ func FromAMQP(c rabbitmq.Config) Config {
 		all[i] = net.JoinHostPort(host, defaultPort(&c))
 	}
 	c.Addresses = all
-	return Config{Config: c}
+	return of(c)
 }
+
+// of takes several addresses for those of a cluster, where each stream has a leader.
+func of(c rabbitmq.Config) Config { return Config{Config: c, Advertised: len(c.Addresses) > 1} }
 
 func defaultPort(c *rabbitmq.Config) string {
 	if c.TLS != nil {
@@ -71,7 +74,7 @@ func FromURL(text string) (Config, error) {
 			c.Addresses[i] = net.JoinHostPort(host, defaultPort(&c))
 		}
 	}
-	return Config{Config: c}, nil
+	return of(c), nil
 }
 
 // complete gives a copy with all defaults, or an error that says what to mend.

@@ -12,9 +12,22 @@ Now = fun() -> erlang:system_time(microsecond) end,
 
 // crash kills the process that has a queue or leads a stream, once there is one: a broker that has just started answers before all have. Its supervisor at the broker, or its coordinator, starts another.
 const crash = helpers + `Name = rabbit_misc:r(<<"/">>, queue, <<"%s">>),
-Has = fun() -> case rabbit_amqqueue:lookup(Name) of {ok, Q} -> case amqqueue:get_pid(Q) of {N, _} -> whereis(N); P -> P end; _ -> none end end,
+Has = fun() -> case rabbit_amqqueue:lookup(Name) of {ok, Q} -> case amqqueue:get_pid(Q) of {N, On} -> rpc:call(On, erlang, whereis, [N]); P -> P end; _ -> none end end,
 Until(process, fun() -> is_pid(Has()) end),
-Pid = Has(), At = Now(), exit(Pid, kill), Until(death, fun() -> not is_process_alive(Pid) end), At.`
+Pid = Has(), At = Now(), exit(Pid, kill), Until(death, fun() -> not rpc:call(node(Pid), erlang, is_process_alive, [Pid]) end), At.`
+
+// moveLeader has another node lead a quorum queue; of a stream, whose leader cannot be moved on all versions, see crash.
+const moveLeader = helpers + `Name = rabbit_misc:r(<<"/">>, queue, <<"%s">>),
+Leader = fun() -> {ok, Q} = rabbit_amqqueue:lookup(Name), case ra:members(amqqueue:get_pid(Q), 5000) of {ok, _, {_, On}} -> On; Other -> Other end end,
+Was = Leader(), {ok, Q} = rabbit_amqqueue:lookup(Name), [To | _] = [N || N <- nodes() ++ [node()], N =/= Was], At = Now(),
+{migrated, To} = rabbit_quorum_queue:transfer_leadership(Q, To),
+Until(leader, fun() -> Leader() =:= To end), At.`
+
+// members is how many nodes have a copy of a queue or a stream.
+const members = `{ok, Q} = rabbit_amqqueue:lookup(rabbit_misc:r(<<"/">>, queue, <<"%s">>)), length(maps:get(nodes, amqqueue:get_type_state(Q))).`
+
+// missed waits until the other nodes miss one.
+const missed = helpers + `Until(down, fun() -> not lists:member('%s', [node() | nodes()]) end), ok.`
 
 // closeAll: the tool's command to close connections does not know those of streams.
 const closeAll = helpers + closing

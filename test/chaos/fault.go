@@ -36,9 +36,17 @@ const (
 	Poison         Kind = "poison records and statuses"
 	Stall          Kind = "readers stall"
 	Burst          Kind = "burst"
+
+	KillOne    Kind = "one node of three killed"
+	FreezeOne  Kind = "one node of three frozen"
+	KillTwo    Kind = "two nodes of three killed"
+	MoveLeader Kind = "leader moved"
 )
 
-// kinds are all of them, in the order of the table.
+// clusterKinds are those of three nodes.
+func clusterKinds() []Kind { return []Kind{KillOne, FreezeOne, KillTwo, MoveLeader} }
+
+// kinds are all of one node, in the order of the table.
 func kinds() []Kind {
 	return []Kind{
 		Kill, Restart, Freeze, CloseConns, CloseChannels, Cancel, TimeOut, Crash, Delete, DeleteExchange, Alarm, Refuse, Revoke,
@@ -57,9 +65,9 @@ func (k Kind) ofNetwork() bool {
 	return slices.Contains([]Kind{Reset, Cut, BlackHole, HalfOpen, Latency, Throttle, Slice}, k)
 }
 
-// lasts says that the fault has an end, from which recovery counts; otherwise it counts from its strike.
+// lasts says that the fault has an end, from which recovery counts; otherwise it counts from its strike, also where a cluster must go on without one of its nodes.
 func (k Kind) lasts() bool {
-	return slices.Contains([]Kind{Kill, Restart, Freeze, TimeOut, Alarm, Refuse, Revoke, Cut, BlackHole, Latency, Throttle, Slice, Stall, Burst}, k)
+	return slices.Contains([]Kind{Kill, Restart, Freeze, KillTwo, TimeOut, Alarm, Refuse, Revoke, Cut, BlackHole, Latency, Throttle, Slice, Stall, Burst}, k)
 }
 
 // Ports are those that a fault of the network is about.
@@ -104,6 +112,13 @@ const earliest = 2500 * time.Millisecond
 
 // drawKinds says what befalls the plan. Of an odd seed it is one fault, each kind in its turn, so that its recovery shows; of others several.
 func drawKinds(rng *rand.Rand, p *Plan) (all []Kind) {
+	if p.Cluster {
+		all = []Kind{clusterKinds()[p.Seed%uint64(len(clusterKinds()))]}
+		if rng.IntN(2) == 0 {
+			all = append(all, pick(rng, clusterKinds()...))
+		}
+		return all
+	}
 	if p.Seed%2 == 1 {
 		return []Kind{kinds()[p.Seed/2%uint64(len(kinds()))]}
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
@@ -13,10 +14,28 @@ import (
 	"github.com/d2e2d648/weir/test/rabbit"
 )
 
-// Node is a private node and the network before it.
+// Node is a private node and the network before it, or several that are one broker and have none.
 type Node struct {
-	*rabbit.Node
-	amqp, stream *Proxy
+	*rabbit.Node        // of several, the first
+	amqp, stream *Proxy // of one node
+	nodes        []*rabbit.Node
+	close        func() error
+
+	mu   sync.Mutex
+	down map[*rabbit.Node]bool // killed or frozen
+}
+
+// StartCluster starts three nodes that are one broker. It must be closed.
+func StartCluster(ctx context.Context, version string) (*Node, error) {
+	c, err := rabbit.StartCluster(ctx, rabbit.Options{Version: version, Stream: true}, 3)
+	if err != nil {
+		return nil, err
+	}
+	n := &Node{Node: c.Nodes[0], nodes: c.Nodes, close: c.Close, down: map[*rabbit.Node]bool{}}
+	if _, err := n.Ctl(ctx, "eval", addUser); err != nil {
+		return nil, errors.Join(err, c.Close())
+	}
+	return n, nil
 }
 
 // StartNode starts one. It must be closed.
@@ -46,32 +65,79 @@ func Behind(ctx context.Context, node *rabbit.Node) (*Node, error) {
 		a.Close()
 		return nil, err
 	}
-	return &Node{Node: node, amqp: a, stream: s}, nil
+	return &Node{Node: node, amqp: a, stream: s, nodes: []*rabbit.Node{node}, close: node.Close, down: map[*rabbit.Node]bool{}}, nil
 }
 
 // Close ends the network and the node.
 func (n *Node) Close() error {
 	n.CloseNetwork()
-	return n.Node.Close()
+	return n.close()
 }
 
 // CloseNetwork ends the network alone.
 func (n *Node) CloseNetwork() {
-	n.amqp.Close()
-	n.stream.Close()
+	for _, p := range n.proxies(Both) {
+		p.Close()
+	}
 }
 
-func (n *Node) url() string { return fmt.Sprintf("amqp://%s:%s@%s/", user, password, n.amqp.Address()) }
-func (n *Node) streamURL() string {
-	return fmt.Sprintf("rabbitmq-stream://%s:%s@%s/", user, password, n.stream.Address())
+// url and streamURL are for the users. Each of them begins with another node.
+func (n *Node) url(turn int) string {
+	all := n.from(turn, (*rabbit.Node).Address)
+	if n.amqp != nil {
+		all = n.amqp.Address()
+	}
+	return fmt.Sprintf("amqp://%s:%s@%s/", user, password, all)
+}
+
+func (n *Node) streamURL(turn int) string {
+	all := n.from(turn, (*rabbit.Node).StreamAddress)
+	if n.stream != nil {
+		all = n.stream.Address()
+	}
+	return fmt.Sprintf("rabbitmq-stream://%s:%s@%s/", user, password, all)
+}
+
+func (n *Node) from(turn int, address func(*rabbit.Node) string) string {
+	var all []string
+	for i := range n.nodes {
+		all = append(all, address(n.nodes[(turn+i)%len(n.nodes)]))
+	}
+	return strings.Join(all, ",")
+}
+
+// is notes that a node is down, or up again.
+func (n *Node) is(node *rabbit.Node, down bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.down[node] = down
+}
+
+// up is a node that is not down.
+func (n *Node) up() *rabbit.Node {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, node := range n.nodes {
+		if !n.down[node] {
+			return node
+		}
+	}
+	return n.Node
+}
+
+// Ctl is that of a node that is up.
+func (n *Node) Ctl(ctx context.Context, args ...string) (string, error) {
+	return n.up().Ctl(ctx, args...)
 }
 
 // proxies are those of the ports.
 func (n *Node) proxies(ports Ports) []*Proxy {
-	switch ports {
-	case AMQP:
+	switch {
+	case n.amqp == nil:
+		return nil
+	case ports == AMQP:
 		return []*Proxy{n.amqp}
-	case Stream:
+	case ports == Stream:
 		return []*Proxy{n.stream}
 	}
 	return []*Proxy{n.amqp, n.stream}
@@ -82,12 +148,16 @@ func (n *Node) calm(ctx context.Context) error {
 	for _, p := range n.proxies(Both) {
 		p.Set(Weather{})
 	}
-	return n.Thaw()
+	errs := make([]error, 0, len(n.nodes))
+	for _, node := range n.nodes {
+		errs = append(errs, node.Thaw())
+	}
+	return errors.Join(errs...)
 }
 
 // direct does something on an AMQP channel that goes round the proxies.
 func (n *Node) direct(do func(*amqp.Channel) error) error {
-	conn, err := amqp.DialConfig(n.URL(), amqp.Config{Heartbeat: 10 * time.Second, Locale: "en_US", Dial: amqp.DefaultDial(10 * time.Second)})
+	conn, err := amqp.DialConfig(n.up().URL(), amqp.Config{Heartbeat: 10 * time.Second, Locale: "en_US", Dial: amqp.DefaultDial(10 * time.Second)})
 	if err != nil {
 		return err
 	}
@@ -166,6 +236,6 @@ func (n *Node) consumers(ctx context.Context, channel string) (map[string]int, e
 
 // listConsumers names the queue or the stream of each consumer, of both protocols. The tool's commands leave out those that consume a stream over AMQP. What a connection leaves behind that has died is in the table
 // for some minutes.
-const listConsumers = `[element(4, element(1, element(1, C))) || C <- ets:tab2list(consumer_created), is_process_alive(element(2, element(1, C)))].`
+const listConsumers = `[element(4, element(1, element(1, C))) || N <- [node() | nodes()], C <- rpc:call(N, ets, tab2list, [consumer_created]), rpc:call(N, erlang, is_process_alive, [element(2, element(1, C))])].`
 
 var quotedName = regexp.MustCompile(`<<"([^"]*)">>`)

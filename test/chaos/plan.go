@@ -13,6 +13,7 @@ import (
 // Plan is what a seed says.
 type Plan struct {
 	Seed                   uint64
+	Cluster                bool // on three nodes
 	Stream                 bool // in place of a queue
 	Compat, Ordered        bool // of a queue: a classic one; in order over incidents
 	SubEntries             int
@@ -30,11 +31,16 @@ type Plan struct {
 	Faults                 []Fault
 }
 
-// Draw gives the seed's plan.
-func Draw(seed uint64) *Plan {
+// Draw gives the seed's plan for one node.
+func Draw(seed uint64) *Plan { return draw(seed, false) }
+
+// DrawCluster gives the seed's plan for a cluster of three.
+func DrawCluster(seed uint64) *Plan { return draw(seed, true) }
+
+func draw(seed uint64, cluster bool) *Plan {
 	rng := rand.New(rand.NewPCG(seed, 0x77656972))
 	p := &Plan{
-		Seed: seed, Stream: rng.IntN(2) == 0, Compat: rng.IntN(3) == 0, Ordered: rng.IntN(2) == 0, NoStatus: rng.IntN(4) == 0, WritersCreate: rng.IntN(2) == 0, Together: rng.IntN(2) == 0,
+		Seed: seed, Cluster: cluster, Stream: rng.IntN(2) == 0, Compat: rng.IntN(3) == 0, Ordered: rng.IntN(2) == 0, NoStatus: rng.IntN(4) == 0, WritersCreate: rng.IntN(2) == 0, Together: rng.IntN(2) == 0,
 		Writers: 1 + rng.IntN(2), Readers: 1 + rng.IntN(2),
 		Rate: pick(rng, 200, 1000, 3000), Size: pick(rng, 32, 100, 1000),
 		Window: pick(rng, 0, 20, 300), Poll: pick(rng, 0, 7, 50), Prefetch: pick(rng, 0, 10, 500),
@@ -46,9 +52,10 @@ func Draw(seed uint64) *Plan {
 	for _, kind := range of {
 		p.fit(kind)
 	}
-	if len(of) == 1 { // what shows then is recovery, not how long a backlog lasts that readers have who cannot keep up
+	if len(of) == 1 || p.Cluster { // what shows then is recovery, not how long a backlog lasts that readers have who cannot keep up
 		p.For, p.Rate, p.Prefetch, p.Hold = 3500*time.Millisecond, min(p.Rate, 1000), pick(rng, 0, 500), 0
 	}
+	p.Compat = p.Compat && !p.Cluster // a classic queue is on one node
 	switch {
 	case p.Stream:
 		p.Compat, p.Ordered, p.SubEntries = false, false, pick(rng, 0, 0, 0, 10)
@@ -98,7 +105,7 @@ func (p *Plan) String() string {
 	for _, o := range []struct {
 		is   bool
 		text string
-	}{{p.Ordered, "ordered"}, {p.SubEntries > 0, "sub-entries"}, {p.Avro, "Avro"}, {p.NoStatus, "no status"}, {p.WritersCreate, "writers create"}, {p.Together, "one runtime"}, {p.Withdraw > 0, "withdrawals"}, {p.Hold > 0, "late commits"}} {
+	}{{p.Cluster, "on three nodes"}, {p.Ordered, "ordered"}, {p.SubEntries > 0, "sub-entries"}, {p.Avro, "Avro"}, {p.NoStatus, "no status"}, {p.WritersCreate, "writers create"}, {p.Together, "one runtime"}, {p.Withdraw > 0, "withdrawals"}, {p.Hold > 0, "late commits"}} {
 		if o.is {
 			b.WriteString(", " + o.text)
 		}

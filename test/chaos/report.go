@@ -71,7 +71,7 @@ func (r *Report) blame(struck []Struck, at time.Duration) *row {
 func (r *Report) Markdown() string {
 	var b strings.Builder
 	b.WriteString("| fault | times | lost | duplicated | recovery p50 | p99 |\n|---|--:|--:|--:|--:|--:|\n")
-	for _, k := range kinds() {
+	for _, k := range append(kinds(), clusterKinds()...) {
 		row := r.rows[k]
 		if row == nil {
 			continue

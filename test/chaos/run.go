@@ -203,6 +203,9 @@ func (r *run) open(life context.Context) error {
 		}
 		r.readers = append(r.readers, &reader{r: r, n: i, ends: ends})
 	}
+	if err := r.spread(ctx); err != nil {
+		return err
+	}
 	for i := range r.plan.Writers {
 		ends, err := r.openWriter(ctx, i)
 		if err != nil {
@@ -240,11 +243,11 @@ func (r *run) runtime(ctx context.Context, endpoint int) (*weir.Runtime, error) 
 	if endpoint < len(r.runtimes) {
 		return r.runtimes[endpoint], nil
 	}
-	config, err := rabbitmq.FromURL(r.node.url())
+	config, err := rabbitmq.FromURL(r.node.url(endpoint))
 	if err != nil {
 		return nil, err
 	}
-	streams, err := rabbitstream.FromURL(r.node.streamURL())
+	streams, err := rabbitstream.FromURL(r.node.streamURL(endpoint))
 	if err != nil {
 		return nil, err
 	}
@@ -316,8 +319,21 @@ func (r *run) promise() ledger.Promise {
 	default:
 		promise.Ordered = promise.Ordered && (p.Ordered || p.Readers == 1 && c.readers == 0)
 		promise.Duplicates = c.writers*p.window() + c.readers*p.prefetch()
+		if p.Compat { // RabbitMQ 3.10 subscribes again by itself when a classic queue's process has died
+			promise.Duplicates += r.times(Crash) * p.Readers * p.prefetch()
+		}
 	}
 	return promise
+}
+
+// times says how often a kind of fault has struck. The lock is held.
+func (r *run) times(kind Kind) (n int) {
+	for i := range r.struck {
+		if r.struck[i].Kind == kind {
+			n++
+		}
+	}
+	return n
 }
 
 func (r *run) result() *Result {

@@ -51,6 +51,10 @@ func (r *run) bringAbout(ctx context.Context, f Fault) (hit time.Duration, err e
 		return r.evalAt(ctx, fmt.Sprintf(deleteExchange, r.channel))
 	case Poison:
 		return r.poison(ctx)
+	case KillOne, FreezeOne:
+		return r.without(ctx, f)
+	case MoveLeader:
+		return r.moveLeader(ctx)
 	case Crash:
 		return r.evalAt(ctx, fmt.Sprintf(crash, r.channel))
 	case Delete:
@@ -86,6 +90,8 @@ func (r *run) upset(ctx context.Context, f Fault) error {
 		}
 		r.last(ctx, f.For)
 		return n.Thaw()
+	case KillTwo:
+		return r.minority(ctx, f)
 	case Refuse:
 		return r.refuse(ctx, f)
 	case Revoke:

@@ -1,7 +1,7 @@
 // Chaos runs weir on private RabbitMQ nodes under randomised schedules of faults, and prints a table of what they did and what was wrong. A schedule is its seed: one that violated a promise is named with the
 // command that runs it again.
 //
-//	chaos [-schedules N] [-seed N] [-version V] [-plane queue|stream] [-fault TEXT] [-report FILE] [-logs DIR [-keep]] [-plan] [-parallel=false]
+//	chaos [-schedules N] [-clusters N] [-seed N] [-version V] [-plane queue|stream] [-fault TEXT] [-report FILE] [-logs DIR [-keep]] [-plan] [-parallel=false]
 package main
 
 import (
@@ -24,6 +24,7 @@ import (
 
 type flags struct {
 	schedules      int
+	clusters       int
 	seed           uint64
 	version, plane string
 	fault          string
@@ -37,6 +38,7 @@ func main() { os.Exit(run()) }
 func run() int {
 	var f flags
 	flag.IntVar(&f.schedules, "schedules", 20, "how many schedules, on each version")
+	flag.IntVar(&f.clusters, "clusters", 0, "how many more on a cluster of three nodes, on each version")
 	flag.Uint64Var(&f.seed, "seed", 0, "the first seed; the others follow it; 0: a random one")
 	flag.StringVar(&f.version, "version", "", "run on this version of RabbitMQ alone")
 	flag.StringVar(&f.plane, "plane", "", "queue or stream: pass over the seeds of the other")
@@ -51,7 +53,7 @@ func run() int {
 		f.seed = 1 + rand.Uint64N(1_000_000)
 	}
 	if f.plan {
-		for _, p := range f.plans() {
+		for _, p := range append(f.plans(f.schedules, chaos.Draw), f.plans(f.clusters, chaos.DrawCluster)...) {
 			fmt.Println(p)
 		}
 		return 0
@@ -106,9 +108,9 @@ func (f *flags) run(ctx context.Context) int {
 }
 
 // plans are those of the seeds that are asked for.
-func (f *flags) plans() (plans []*chaos.Plan) {
-	for seed := f.seed; len(plans) < f.schedules; seed++ {
-		if p := chaos.Draw(seed); f.wants(p) {
+func (f *flags) plans(n int, draw func(uint64) *chaos.Plan) (plans []*chaos.Plan) {
+	for seed := f.seed; len(plans) < n; seed++ {
+		if p := draw(seed); f.wants(p) {
 			plans = append(plans, p)
 		}
 	}
@@ -124,12 +126,23 @@ func (f *flags) wants(p *chaos.Plan) bool {
 
 // lane runs all schedules on one version.
 func (f *flags) lane(ctx context.Context, version string, add func(*chaos.Result)) error {
-	node, err := chaos.StartNode(ctx, version)
+	err := f.on(ctx, version, chaos.StartNode, f.plans(f.schedules, chaos.Draw), add)
+	if err == nil {
+		err = f.on(ctx, version, chaos.StartCluster, f.plans(f.clusters, chaos.DrawCluster), add)
+	}
+	return err
+}
+
+func (f *flags) on(ctx context.Context, version string, start func(context.Context, string) (*chaos.Node, error), plans []*chaos.Plan, add func(*chaos.Result)) error {
+	if len(plans) == 0 {
+		return nil
+	}
+	node, err := start(ctx, version)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = node.Close() }()
-	for _, p := range f.plans() {
+	for _, p := range plans {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
@@ -186,7 +199,11 @@ func summary(r *chaos.Result) string {
 		b.WriteString("  the broker itself did not get the queue or the stream up again\n")
 	}
 	if len(r.Bad) > 0 {
-		fmt.Fprintf(&b, "  again: go run ./test/chaos/cmd/chaos -schedules 1 -seed %d -version %s\n", r.Plan.Seed, r.Version)
+		where := "-schedules 1"
+		if r.Plan.Cluster {
+			where = "-schedules 0 -clusters 1"
+		}
+		fmt.Fprintf(&b, "  again: go run ./test/chaos/cmd/chaos %s -seed %d -version %s\n", where, r.Plan.Seed, r.Version)
 	}
 	return b.String()
 }
