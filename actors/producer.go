@@ -85,8 +85,6 @@ func (p *DataProducer) handle(ctx actor.Context, msg any) {
 		p.ended(ctx, p.lanes.all[0], m)
 	case *laneEvent:
 		p.laneTold(ctx, m.lane, m.event)
-	case *lockDeclared:
-		p.lockDeclared(ctx, m)
 	case *lockEvent:
 		p.lockHandle(ctx, m.Event)
 	case *stallCheck:
@@ -202,17 +200,10 @@ func (p *DataProducer) finish() {
 func (p *DataProducer) start(ctx actor.Context) {
 	p.timer = p.after(ctx, OpenDeadline, &openTimeout{})
 	if p.lock.queue != "" {
-		p.lock.declare(ctx, &p.Incarnation)
+		p.lock.take(ctx, &p.Incarnation)
 		return
 	}
 	p.openFirst(ctx)
-}
-
-func (p *DataProducer) lockDeclared(ctx actor.Context, m *lockDeclared) {
-	if m.err != nil {
-		fail("publish to %s: hold the writer's name: %w", p.target(), m.err)
-	}
-	p.lock.take(ctx, &p.Incarnation)
 }
 
 func (p *DataProducer) lockHandle(ctx actor.Context, e broker.Event) {

@@ -119,6 +119,9 @@ type ConsumerConfig struct {
 	MaxBatch int
 	// Exclusive asks to be the queue's only consumer; while another is there, opening ends with ErrRefused.
 	Exclusive bool
+	// Own has the session make the queue, a classic one that is not durable: it is the session's alone, and goes with it, with its connection, or with the node that it is on. While another session has it, opening ends
+	// with ErrRefused. Nobody else can inspect or delete it.
+	Own bool
 	// Stream, when set, consumes the queue as a stream from that offset. The queue must be a stream (else ErrWrongType).
 	Stream *StreamOffset
 	// Name, when set, is the stable name of rule 22, at most 255 bytes. Stream must be set, else the session ends with ErrMisuse; so it does at a port that has

@@ -137,8 +137,6 @@ type QueueOptions struct {
 	SegmentBytes int64
 	// SingleActiveConsumer delivers to one consumer at a time, the others wait.
 	SingleActiveConsumer bool
-	// AutoDelete has a queue deleted when its last consumer goes, once it had one. Declaring a quorum queue or a stream so is ErrWrongType: they cannot be.
-	AutoDelete bool
 }
 
 // StreamOffset is where to begin in a stream. The zero value is the first record that is kept.

@@ -15,10 +15,10 @@ var deleteCases = []Case{
 	{"if-unused on an exchange", nil, ifUnusedExchange},
 	{"deleting a queue drops its bindings", nil, deletingDropsBindings},
 	{"a queue declared again is empty", nil, declaredAgainIsEmpty},
-	{"a queue goes with its last consumer", nil, goesWithLast},
-	{"a queue goes with its last consumer's connection", nil, goesWithConnection},
-	{"a queue that had no consumer stays", nil, staysWithout},
-	{"what cannot go with its last consumer", nil, cannotGo},
+	{"a session's own queue goes with it", nil, ownGoes},
+	{"a session's own queue goes with its connection", nil, ownGoesWithConnection},
+	{"a session's own queue is nobody else's", nil, ownIsAlone},
+	{"what is everybody's is no session's own", nil, ownIsNew},
 }
 
 func deletingMissing(e *env) {
@@ -84,41 +84,41 @@ func declaredAgainIsEmpty(e *env) {
 	c.none()
 }
 
-var goes = broker.QueueOptions{Type: broker.Classic, AutoDelete: true}
-
 func (e *env) gone(queue string) {
 	e.Helper()
 	e.eventually("the queue is gone", func() bool {
 		err := e.do(broker.InspectQueue{Name: queue}).Err
-		if err != nil && !errors.Is(err, broker.ErrUnavailable) { // that may be a cut of its own
+		if err != nil && !errors.Is(err, broker.ErrUnavailable) && !errors.Is(err, broker.ErrRefused) { // a cut of its own, or it is still somebody's
 			e.isError("inspect", err, broker.ErrNotFound)
 		}
 		return errors.Is(err, broker.ErrNotFound)
 	})
 }
 
-func goesWithLast(e *env) {
+// own opens a session that has its own queue.
+func (e *env) own(queue string) *consumer {
+	e.Helper()
+	return e.consumer(broker.ConsumerConfig{Queue: queue, Own: true})
+}
+
+func ownGoes(e *env) {
 	for _, leave := range []func(*consumer){
 		func(c *consumer) { c.close() }, func(c *consumer) { method(c.port.Abort) },
 		func(c *consumer) { c.ack(0, false); e.isError("Ended", c.ended(), broker.ErrTag) },
 	} {
-		q := e.queue(goes)
-		p := e.to(q)
-		a, b := e.of(q), e.of(q)
-		leave(a)
-		e.consumers(q, 1)
-		p.put("marker")
-		b.takes("marker")
-		leave(b)
+		q := e.name("queue")
+		c := e.own(q)
+		e.to(q).put("marker")
+		c.takes("marker")
+		leave(c)
 		e.gone(q)
-		e.must(broker.DeclareQueue{Name: q, QueueOptions: goes})
-		e.of(q).none() // what b had is not there
+		e.own(q).none() // what was there is not
 	}
 }
 
-func goesWithConnection(e *env) {
-	q, stays := e.queue(goes), e.queue(broker.QueueOptions{Type: broker.Classic})
-	c, other := e.of(q), e.of(stays)
+func ownGoesWithConnection(e *env) {
+	q, stays := e.name("queue"), e.queue(broker.QueueOptions{Type: broker.Classic})
+	c, other := e.own(q), e.of(stays)
 	e.provoke("cut", e.h.Cut())
 	e.isError("Ended", c.ended(), broker.ErrUnavailable)
 	e.isError("Ended", other.ended(), broker.ErrUnavailable)
@@ -126,20 +126,22 @@ func goesWithConnection(e *env) {
 	e.must(broker.InspectQueue{Name: stays})
 }
 
-// The other one's going comes later.
-func staysWithout(e *env) {
-	q, other := e.queue(goes), e.queue(goes)
+func ownIsAlone(e *env) {
+	q := e.name("queue")
+	c := e.own(q)
+	for _, own := range []bool{true, false} {
+		other := e.openConsumer(e.lease, broker.ConsumerConfig{Queue: q, Own: own})
+		e.isError("Ended", expectNext[*broker.Ended](other.recorder).Err, broker.ErrRefused)
+	}
+	for _, request := range []broker.Request{broker.InspectQueue{Name: q}, broker.DeleteQueue{Name: q}, broker.DeclareQueue{Name: q, QueueOptions: broker.QueueOptions{Type: broker.Classic}}} {
+		e.fails(request, broker.ErrRefused)
+	}
 	e.to(q).put("marker")
-	e.of(other).close()
-	e.gone(other)
-	e.must(broker.DeclareQueue{Name: q, QueueOptions: goes})
-	e.of(q).takes("marker")
+	c.takes("marker")
 }
 
-func cannotGo(e *env) {
-	for _, typ := range []broker.QueueType{broker.Quorum, broker.Stream} {
-		name := e.name("queue")
-		e.fails(broker.DeclareQueue{Name: name, QueueOptions: broker.QueueOptions{Type: typ, AutoDelete: true}}, broker.ErrWrongType)
-		e.fails(broker.InspectQueue{Name: name}, broker.ErrNotFound)
-	}
+func ownIsNew(e *env) {
+	q := e.queue(broker.QueueOptions{Type: broker.Classic})
+	e.isError("Ended", e.openConsumer(e.lease, broker.ConsumerConfig{Queue: q, Own: true}).ended(), broker.ErrRefused)
+	e.must(broker.InspectQueue{Name: q})
 }

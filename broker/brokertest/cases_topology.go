@@ -19,7 +19,6 @@ var topologyCases = []Case{
 func declaringAgain(e *env) {
 	for _, o := range []broker.QueueOptions{
 		{}, {Type: broker.Classic, MaxLength: 5}, {Type: broker.Quorum, DeliveryLimit: 3}, {Type: broker.Stream, MaxBytes: 1 << 20},
-		{Type: broker.Classic, AutoDelete: true},
 	} {
 		q := e.queue(o)
 		e.must(broker.DeclareQueue{Name: q, QueueOptions: o})
@@ -32,11 +31,10 @@ func declaringOtherwise(e *env) {
 	q := e.queue(broker.QueueOptions{Type: broker.Classic})
 	for _, o := range []broker.QueueOptions{
 		{Type: broker.Quorum}, {Type: broker.Stream}, {Type: broker.Classic, MaxLength: 5}, {Type: broker.Classic, DeadLetterTo: "x"},
-		{Type: broker.Classic, SingleActiveConsumer: true}, {Type: broker.Classic, AutoDelete: true},
+		{Type: broker.Classic, SingleActiveConsumer: true},
 	} {
 		e.fails(broker.DeclareQueue{Name: q, QueueOptions: o}, broker.ErrWrongType)
 	}
-	e.fails(broker.DeclareQueue{Name: e.queue(goes), QueueOptions: broker.QueueOptions{Type: broker.Classic}}, broker.ErrWrongType)
 	e.must(broker.InspectQueue{Name: q})
 }
 

@@ -35,6 +35,8 @@ func (c *consumer) check() error {
 		return fmt.Errorf("the prefetch is %d: use 1 to 65535", n.Prefetch)
 	case n.Name != "" && n.Stream == nil:
 		return errors.New("a name is for a stream")
+	case n.Own && n.Stream != nil:
+		return errors.New("a session's own queue is no stream")
 	}
 	return nil
 }
@@ -128,6 +130,11 @@ func (c *consumer) store(tag uint64) {
 
 func (c *consumer) register() {
 	q := c.b.queues[c.config.Queue]
+	if c.config.Own && q == nil {
+		q = newQueue(c.b, c.config.Queue, broker.QueueOptions{Type: broker.Classic})
+		q.owned = true
+		c.b.queues[c.config.Queue] = q
+	}
 	if err := q.admits(&c.config); err != nil {
 		c.end(c.error(err))
 		return
@@ -149,7 +156,7 @@ func (c *consumer) forgotten() {
 	c.b.consumers.remove(c)
 	c.queue.consumers = without(c.queue.consumers, c)
 	c.queue.giveAllBack(&c.unsettled)
-	if c.queue.options.AutoDelete && len(c.queue.consumers) == 0 {
+	if c.queue.owned {
 		c.b.remove(c.queue)
 	}
 }

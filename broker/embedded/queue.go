@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/d2e2d648/weir/broker"
@@ -21,6 +22,7 @@ type queue struct {
 
 	log *log
 
+	owned     bool        // by its only consumer
 	consumers []*consumer // in order of registration
 	turn      int         // whose turn it is
 	waking    bool        // a dispatch is due
@@ -37,11 +39,17 @@ func newQueue(b *Broker, name string, options broker.QueueOptions) *queue {
 	return q
 }
 
+var errOwned = errors.New("it is another session's own")
+
 // admits says whether the queue, nil for a missing one, can have such a consumer.
 func (q *queue) admits(c *broker.ConsumerConfig) error {
 	switch {
 	case q == nil:
 		return broker.ErrNotFound
+	case q.owned && len(q.consumers) > 0:
+		return fmt.Errorf("%w: %w", broker.ErrRefused, errOwned)
+	case c.Own && !q.owned:
+		return fmt.Errorf("%w: it is there, and everybody's", broker.ErrRefused)
 	case c.Stream != nil && q.log == nil:
 		return fmt.Errorf("%w: it is no stream", broker.ErrWrongType)
 	case c.Stream == nil && q.log != nil:

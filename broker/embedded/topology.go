@@ -53,8 +53,8 @@ func (b *Broker) declareQueue(r broker.DeclareQueue) broker.Result {
 	switch {
 	case r.Name == "":
 		return broker.Result{Err: fmt.Errorf("declare queue: %w: no name", broker.ErrMisuse)}
-	case r.AutoDelete && (r.Type == broker.Quorum || r.Type == broker.Stream):
-		return broker.Result{Err: fmt.Errorf("declare queue %q: %w: a %s queue cannot go with its last consumer", r.Name, broker.ErrWrongType, r.Type)}
+	case q != nil && q.owned:
+		return broker.Result{Err: fmt.Errorf("declare queue %q: %w: %w", r.Name, broker.ErrRefused, errOwned)}
 	case q == nil:
 		b.queues[r.Name] = newQueue(b, r.Name, r.QueueOptions)
 	case q.options != r.QueueOptions:
@@ -85,6 +85,9 @@ func (b *Broker) inspectQueue(name string) broker.Result {
 	if q == nil {
 		return broker.Result{Err: fmt.Errorf("inspect queue %q: %w", name, broker.ErrNotFound)}
 	}
+	if q.owned {
+		return broker.Result{Err: fmt.Errorf("inspect queue %q: %w: %w", name, broker.ErrRefused, errOwned)}
+	}
 	info := broker.QueueInfo{Ready: q.count()}
 	if q.log == nil {
 		info.Consumers = len(q.consumers)
@@ -96,6 +99,9 @@ func (b *Broker) deleteQueue(r broker.DeleteQueue) error {
 	q := b.queues[r.Name]
 	if q == nil {
 		return nil
+	}
+	if q.owned {
+		return fmt.Errorf("delete queue %q: %w: %w", r.Name, broker.ErrRefused, errOwned)
 	}
 	if r.IfUnused && q.log == nil && len(q.consumers) > 0 {
 		return fmt.Errorf("delete queue %q, which has %d consumers: %w", r.Name, len(q.consumers), broker.ErrInUse)

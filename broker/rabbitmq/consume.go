@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
@@ -53,18 +54,37 @@ func (c *consumer) check() error {
 		return misuse(c.what, "the prefetch is %d: use 1 to 65535", n.Prefetch)
 	case n.MaxBatch < 1:
 		return misuse(c.what, "MaxBatch is %d: use at least 1", n.MaxBatch)
+	case n.Own && n.Stream != nil:
+		return misuse(c.what, "a session's own queue is no stream")
 	case n.Name != "":
 		return misuse(c.what, "the name %q: only the stream protocol has names", n.Name)
 	}
 	return nil
 }
 
+// own declares the session's own queue: its connection's alone, and no longer there than its consumer. Should there never be one, it goes by itself, lest the connection keep it.
+func (c *consumer) own() error {
+	_, err := c.amqp.QueueDeclare(c.config.Queue, false, true, true, false, amqp.Table{"x-queue-type": string(broker.Classic), "x-expires": ownUnused.Milliseconds()})
+	if err != nil {
+		return failure(c.what, requestKind(err, queueDeclare), err)
+	}
+	return nil
+}
+
+// ownUnused is how long a session's own queue may be without its consumer.
+const ownUnused = 10 * time.Second
+
 // setup sends basic.qos (60,10) and basic.consume (60,20).
 func (c *consumer) setup() error {
+	if c.config.Own {
+		if err := c.own(); err != nil {
+			return err
+		}
+	}
 	if err := c.amqp.Qos(c.config.Prefetch, 0, false); err != nil {
 		return failure(c.what, requestKind(err, 0), err)
 	}
-	_, err := c.amqp.Consume(c.config.Queue, c.tag, false, c.config.Exclusive, false, false, streamArguments(c.config.Stream))
+	_, err := c.amqp.Consume(c.config.Queue, c.tag, false, c.config.Exclusive || c.config.Own, false, false, streamArguments(c.config.Stream))
 	switch {
 	case err == nil:
 		return nil

@@ -30,7 +30,7 @@ func (t *topology) perform(ctx context.Context, d *desk, request broker.Request)
 		})
 	case broker.DeclareQueue:
 		return t.queue(d, func(ch *amqp.Channel) (amqp.Queue, error) {
-			return ch.QueueDeclare(r.Name, true, r.AutoDelete, false, false, queueArguments(&r.QueueOptions))
+			return ch.QueueDeclare(r.Name, true, false, false, false, queueArguments(&r.QueueOptions))
 		})
 	case broker.BindQueue:
 		return t.simple(d, queueBind, func(ch *amqp.Channel) error {

@@ -426,7 +426,7 @@ func TestQueueIsConsumed(t *testing.T) {
 	rabbittest.EachVersion(t, func(t *testing.T, node *rabbit.Node) {
 		p := newPort(t, node, nil)
 		name := declare(t, p) + ".queue"
-		do(t, p, broker.DeclareQueue{Name: name, QueueOptions: broker.QueueOptions{Type: broker.Classic, AutoDelete: true}})
+		do(t, p, broker.DeclareQueue{Name: name, QueueOptions: broker.QueueOptions{Type: broker.Classic}})
 		first, s := openConsumer(t, p, broker.ConsumerConfig{Queue: name, Exclusive: true})
 		if next := await[*broker.Opened](t, s).Next; next != 0 {
 			t.Errorf("a queue's consumer begins at offset %d", next)

@@ -78,7 +78,7 @@ func (c *consumer) check() error {
 		return misuse(c.what, "the prefetch is %d: use 1 to 65535", n.Prefetch)
 	case n.MaxBatch < 1:
 		return misuse(c.what, "MaxBatch is %d: use at least 1", n.MaxBatch)
-	case n.Exclusive:
+	case n.Exclusive || n.Own:
 		return misuse(c.what, "exclusively: the stream protocol has no such consumers")
 	case n.Name != "" && n.Stream == nil:
 		return misuse(c.what, "the name %q, and not from where", n.Name)

@@ -154,17 +154,22 @@ func (r *run) wanted() map[string]int {
 
 // consumersAreBack asks the broker until it shows who should be there and nobody else: it may take it some heartbeats to miss a connection that has gone in silence.
 func (r *run) consumersAreBack(ctx context.Context) {
-	want := r.wanted()
+	want, last := r.wanted(), map[string]int(nil)
 	for {
-		have, err := r.node.consumers(ctx, r.channel)
+		asking, cancel := context.WithTimeout(ctx, ctlLimit)
+		have, err := r.node.consumers(asking, r.channel)
+		cancel()
 		delete(have, r.channel+".dead")
 		if err == nil && maps.Equal(have, want) {
 			return
 		}
+		if err == nil {
+			last = have
+		}
 		select {
 		case <-time.After(300 * time.Millisecond): // nobody announces it
 		case <-ctx.Done():
-			r.bad("not healed: the broker has the consumers %v, and should have %v (%v)", have, want, err)
+			r.bad("not healed: the broker has the consumers %v, and should have %v (%v)", last, want, err)
 			return
 		}
 	}
