@@ -4,6 +4,8 @@
 # make simulate [SEEDS=100000]   the deterministic simulation, each seed in two modes, then what it finds of planted bugs; REPORT=docs/reliability.md puts the tables there
 # make matrix [SEED=1] [ARGS='-match "data-producer, closing" -v']   every way to fail at every point in the life of every actor, in virtual time; REPORT=docs/reliability.md puts the summary there
 # make chaos [SCHEDULES=20] [SEED=7]   randomised schedules of faults on private RabbitMQ nodes: 10 minutes; REPORT=docs/reliability.md puts the table there
+# make simulate [SEEDS=20000]   the deterministic simulation
+# make chaos [SCHEDULES=230] [CLUSTERS=16] [SEED=7]   randomised schedules of faults on private RabbitMQ nodes and clusters: an hour; REPORT=docs/reliability.md puts the table there
 # make bench [ARGS=-quick]   weir beside the raw clients and watermill, on a RabbitMQ node of its own, into docs/performance.md: 25 minutes on two idle cores
 # make bench-growth   how costs grow with records, writers, readers, channels and peers, into docs/growth.md
 # make bench-go       Go benchmarks of the hot paths
@@ -12,6 +14,9 @@
 GO    ?= go
 SEEDS ?= 100000
 SCHEDULES ?= 20
+SEEDS ?= 20000
+SCHEDULES ?= 230
+CLUSTERS ?= 16
 SEED  ?= 0
 OLD   ?= main
 BENCH ?= .
@@ -55,7 +60,7 @@ matrix:
 chaos: prepare
 	mkdir -p $(BIN)
 	$(GO) build -o $(BIN)/chaos ./test/chaos/cmd/chaos
-	$(BIN)/chaos -schedules $(SCHEDULES) -seed $(SEED) -logs $(BIN)/chaos-logs $(if $(REPORT),-report $(REPORT))
+	$(BIN)/chaos -schedules $(SCHEDULES) -clusters $(CLUSTERS) -seed $(SEED) -logs $(BIN)/chaos-logs $(if $(REPORT),-report $(REPORT))
 
 # The samples are kept: go run -C test/bench . -load ../../bin/bench.json -report ../../docs/performance.md makes the page again.
 bench: prepare

@@ -184,7 +184,7 @@ func (r *Reader) dataOpened(_ actor.Context, m *messages.Ready) error {
 	if r.cfg.Stream == nil {
 		return nil
 	}
-	return r.position.opened(m.Next)
+	return r.position.opened(m.Next, r.now())
 }
 
 func (r *Reader) dataReady(ctx actor.Context) {

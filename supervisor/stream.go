@@ -99,16 +99,26 @@ type position struct {
 	seen  uint64 // all below were delivered to some incarnation
 	// all below were handed over by some incarnation
 	handed uint64
-	sum    uint32 // of the record before next, when anything is committed
+	sum    uint32    // of the record before next, when anything is committed
+	short  time.Time // since when the stream has been too short for that; zero: it is not
 }
 
-// opened takes in where a session begins. An error says that it is another stream than before.
-func (p *position) opened(at uint64) error {
-	if !p.known {
+// shortFor is how long a stream that is shorter than before is taken for the same one. On a cluster, whoever leads it since a moment ago does not know of its end what no other node has told it again.
+const shortFor = 10 * time.Second
+
+// opened takes in where a session begins. An error says that it is another stream than before, or may be. Where nothing is committed it is not waited for: what has grown meanwhile could not be told from the old one.
+func (p *position) opened(at uint64, now time.Time) error {
+	switch {
+	case !p.known:
 		*p = position{known: true, start: at, next: at, handed: at}
-		return nil
-	}
-	if at < p.again() {
+	case at >= p.again():
+		p.short = time.Time{}
+	case p.next > p.start && p.short.IsZero():
+		p.short = now
+		return errStreamShort
+	case p.next > p.start && now.Sub(p.short) < shortFor:
+		return errStreamShort
+	default:
 		p.anew()
 		return errStreamAnew
 	}
@@ -121,6 +131,8 @@ func (p *position) anew() { *p = position{known: p.known} }
 var errStreamAnew = errors.New("the stream is not the one that was read before: it was deleted and made anew, so it is read from its beginning")
 
 func (p *position) committed(at place) { p.next, p.sum = at.offset+1, at.sum }
+
+var errStreamShort = errors.New("the stream ends before what was read of it: whoever leads it may not know its end yet, or it was made anew")
 
 // place is where a record is in its stream, and a checksum of it: the same offset of a stream that was made anew has another record.
 type place struct {

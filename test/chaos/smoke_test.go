@@ -2,12 +2,13 @@ package chaos
 
 import (
 	"testing"
+	"time"
 
 	"github.com/d2e2d648/weir/test/rabbit"
 	"github.com/d2e2d648/weir/test/rabbit/rabbittest"
 )
 
-// TestSmoke runs a schedule on either plane. Nothing in it is about how long something takes: what does not heal is given more than a minute.
+// TestSmoke runs schedules on either plane, and every fault that no network makes. Nothing in it is about how long something takes: what does not heal is given more than a minute.
 func TestSmoke(t *testing.T) {
 	for _, version := range rabbit.Versions() {
 		t.Run("RabbitMQ-"+version, func(t *testing.T) {
@@ -17,24 +18,52 @@ func TestSmoke(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer node.CloseNetwork()
-			for _, seed := range []uint64{2, 4} {
-				p := Draw(seed)
+			for _, p := range []*Plan{Draw(2), Draw(4), byTheBroker(), onStream(), alone(TimeOut), alone(Revoke)} {
 				t.Log(p)
 				r := Run(t.Context(), node, p, Options{})
 				if r.Broker {
-					t.Logf("seed %d: the broker did not get up again: %q", seed, r.Bad)
+					t.Logf("the broker did not get up again: %q", r.Bad)
 					continue
 				}
-				if r.Fates.Confirmed == 0 {
-					t.Errorf("seed %d: nothing was confirmed", seed)
+				if r.Fates.Confirmed == 0 || len(r.Struck) != len(p.Faults) {
+					t.Errorf("%d records were confirmed, %d faults struck of %d", r.Fates.Confirmed, len(r.Struck), len(p.Faults))
 				}
 				for _, bad := range r.Bad {
-					t.Errorf("seed %d: %s", seed, bad)
-				}
-				if len(r.Bad) > 0 {
-					t.Logf("again: go run ./test/chaos/cmd/chaos -schedules 1 -seed %d -version %s", seed, version)
+					t.Error(bad)
 				}
 			}
 		})
+	}
+}
+
+// byTheBroker has what the broker does by itself to a queue, and what users do to it. That each has its effect at the broker is looked at where it is brought about.
+func byTheBroker() *Plan {
+	p := Draw(8)
+	p.Stream, p.Compat, p.Avro, p.NoStatus, p.WritersCreate, p.SubEntries, p.Rate = false, false, true, false, true, 0, 200
+	p.Faults = faults(Cancel, CloseChannels, DeleteExchange, Poison, Stall, Burst, Refuse)
+	return p
+}
+
+func onStream() *Plan {
+	p := Draw(8)
+	p.Stream, p.Compat, p.Ordered, p.Avro, p.NoStatus, p.SubEntries, p.Rate = true, false, false, true, false, 0, 200
+	p.Faults = faults(Cancel, CloseChannels, Poison, Stall, Refuse)
+	p.Faults[len(p.Faults)-1].Limit = true
+	return p
+}
+
+func faults(all ...Kind) (made []Fault) {
+	for i, kind := range all {
+		made = append(made, Fault{Kind: kind, At: earliest + time.Duration(i)*100*time.Millisecond, For: time.Second, Which: i})
+	}
+	return made
+}
+
+// alone is the plan of the first seed that has the fault alone.
+func alone(kind Kind) *Plan {
+	for seed := uint64(1); ; seed += 2 {
+		if p := Draw(seed); p.has(kind) {
+			return p
+		}
 	}
 }

@@ -31,6 +31,7 @@ type flags struct {
 	report, logs   string
 	plan, parallel bool
 	keep           bool
+	three          sync.Mutex // one cluster at a time
 }
 
 func main() { os.Exit(run()) }
@@ -93,7 +94,7 @@ func (f *flags) run(ctx context.Context) int {
 		}
 	}
 	lanes.Wait()
-	text := report.Markdown() + fmt.Sprintf("\n`make chaos SCHEDULES=%d SEED=%d`, RabbitMQ %s, %d cores, %s, %.0f s.\n", f.schedules, f.seed, strings.Join(versions, " and "), runtime.NumCPU(), runtime.Version(), time.Since(began).Seconds())
+	text := report.Markdown() + fmt.Sprintf("\n`make chaos SCHEDULES=%d CLUSTERS=%d SEED=%d`, RabbitMQ %s, %d cores, %s, %.0f s.\n", f.schedules, f.clusters, f.seed, strings.Join(versions, " and "), runtime.NumCPU(), runtime.Version(), time.Since(began).Seconds())
 	fmt.Print(text)
 	if f.report != "" {
 		if err := chaos.WriteInto(f.report, text); err != nil {
@@ -128,6 +129,8 @@ func (f *flags) wants(p *chaos.Plan) bool {
 func (f *flags) lane(ctx context.Context, version string, add func(*chaos.Result)) error {
 	err := f.on(ctx, version, chaos.StartNode, f.plans(f.schedules, chaos.Draw), add)
 	if err == nil {
+		f.three.Lock()
+		defer f.three.Unlock()
 		err = f.on(ctx, version, chaos.StartCluster, f.plans(f.clusters, chaos.DrawCluster), add)
 	}
 	return err
