@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/d2e2d648/weir"
+	"github.com/d2e2d648/weir/test/ledger"
 	"github.com/d2e2d648/weir/test/rabbit"
 )
 
@@ -38,7 +39,7 @@ func (r *run) without(ctx context.Context, f Fault) (time.Duration, error) {
 	} else if end = thaw; node.Freeze() != nil {
 		return 0, errors.New("the node cannot be frozen")
 	}
-	hit := r.ledger.now()
+	hit := r.ledger.Now()
 	err := r.goOn(ctx, hit)
 	if err == nil {
 		_, err = r.eval(ctx, fmt.Sprintf(missed, node.Name()))
@@ -62,7 +63,7 @@ func (r *run) goOn(ctx context.Context, after time.Duration) error {
 	defer cancel()
 	for {
 		ok := false
-		r.ledger.read(func(l *Log) { _, ok = l.recovered(after) })
+		r.ledger.Read(func(l *ledger.Log) { _, ok = l.Recovered(after) })
 		if ok {
 			return nil
 		}
@@ -85,13 +86,13 @@ func (r *run) minority(ctx context.Context, f Fault) error {
 			node.Kill()
 		}
 	}
-	from := r.ledger.now()
+	from := r.ledger.Now()
 	r.last(ctx, f.For)
 	confirmed := 0
-	r.ledger.read(func(l *Log) {
+	r.ledger.Read(func(l *ledger.Log) {
 		for _, all := range l.Writers {
 			for i := range all {
-				if a := &all[i]; a.At > from && a.settled() && a.Outcome == weir.Confirmed {
+				if a := &all[i]; a.At > from && a.Settled > 0 && a.Outcome == weir.Confirmed {
 					confirmed++
 				}
 			}

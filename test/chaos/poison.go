@@ -7,6 +7,8 @@ import (
 	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
+
+	"github.com/d2e2d648/weir/test/ledger"
 )
 
 // poisoned is what a raw publisher has put among the traffic. The run's lock guards it.
@@ -66,7 +68,7 @@ func (r *run) poison(ctx context.Context) (time.Duration, error) {
 	if !r.plan.NoStatus {
 		r.poisoned.statuses += len(poisonStatuses())
 	}
-	return r.ledger.now(), nil
+	return r.ledger.Now(), nil
 }
 
 func publish(ctx context.Context, ch *amqp.Channel, queue string, body []byte) error {
@@ -107,7 +109,7 @@ func (r *run) poisonIsAccounted(ctx context.Context) {
 }
 
 func (r *run) anythingDeleted() (is bool) {
-	r.ledger.read(func(l *Log) { is = len(l.Deleted) > 0 })
+	r.ledger.Read(func(l *ledger.Log) { is = len(l.Deleted) > 0 })
 	return is
 }
 

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
+
+	"github.com/d2e2d648/weir/test/ledger"
 )
 
 // What users do to a channel: readers that stall, for a while or for longer than the broker waits, and writers that have much to write at once.
@@ -73,7 +75,7 @@ func (r *run) stall(ctx context.Context, d time.Duration) error {
 // recordsWait says whether records wait at the broker. Of a stream the notes tell: it keeps what was read, too.
 func (r *run) recordsWait() (waiting bool, err error) {
 	if r.plan.Stream {
-		r.ledger.read(func(l *Log) { waiting = l.Fates().Lost > r.plan.prefetch() })
+		r.ledger.Read(func(l *ledger.Log) { waiting = l.Fates().Lost > r.plan.prefetch() })
 		return waiting, nil
 	}
 	err = r.node.direct(func(ch *amqp.Channel) error {
@@ -130,10 +132,10 @@ func (r *run) timeOuts() (int, error) {
 func (r *run) burst(ctx context.Context, d time.Duration) error {
 	r.bursts.Store(true)
 	defer r.bursts.Store(false)
-	from := r.ledger.now()
+	from := r.ledger.Now()
 	r.last(ctx, d)
 	before, during := 0, 0
-	r.ledger.read(func(l *Log) {
+	r.ledger.Read(func(l *ledger.Log) {
 		for _, all := range l.Writers {
 			for i := range all {
 				switch at := all[i].At; {

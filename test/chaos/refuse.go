@@ -9,6 +9,7 @@ import (
 
 	"github.com/d2e2d648/weir"
 	"github.com/d2e2d648/weir/broker"
+	"github.com/d2e2d648/weir/test/ledger"
 )
 
 // How the broker refuses: connections, for a while; credentials, for good.
@@ -25,7 +26,7 @@ func (r *run) refuse(ctx context.Context, f Fault) error {
 		return err
 	}
 	r.last(ctx, f.For)
-	n, took := r.dialed()-before, r.ledger.now()-hit
+	n, took := r.dialed()-before, r.ledger.Now()-hit
 	r.say("refused for %v: %d connections were asked for, at most %d should be", took, n, r.mostDials(took))
 	if n == 0 {
 		r.bad("connections were refused for %v, and nobody noticed", took)
@@ -128,7 +129,7 @@ func (r *run) revoke(ctx context.Context) error {
 	if err := r.allFail(ctx); err != nil {
 		return err
 	}
-	r.say("all endpoints have failed %v after it", r.ledger.now()-hit)
+	r.say("all endpoints have failed %v after it", r.ledger.Now()-hit)
 	before := r.dialed()
 	r.last(ctx, quiet)
 	if n := r.dialed() - before; n > 0 {
@@ -188,7 +189,7 @@ func (r *run) unstored(failed time.Duration) {
 		return
 	}
 	n := 0
-	r.ledger.read(func(l *Log) {
+	r.ledger.Read(func(l *ledger.Log) {
 		for _, reader := range l.Readers {
 			for _, d := range reader.Deliveries {
 				if d.At > failed-lateStore {
