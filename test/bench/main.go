@@ -6,6 +6,7 @@
 //
 //	go run -C test/bench . -report ../../docs/performance.md
 //	go run -C test/bench . -growth -report ../../docs/growth.md
+//	go run -C test/bench . -recovery -report ../../docs/reliability.md
 //
 // What stands between the markers of the report is replaced, and what is outside of them stays. Without a report, the tables are printed.
 package main
@@ -34,6 +35,7 @@ type options struct {
 	quick    bool
 	growth   bool
 	many     int
+	recovery bool
 	list     bool
 	report   string
 	save     string
@@ -50,6 +52,7 @@ func parse() (o options, err error) {
 	flag.BoolVar(&o.quick, "quick", false, "one short round: to see that it works, its figures say nothing")
 	flag.BoolVar(&o.growth, "growth", false, "measure how costs grow, instead of the comparison")
 	flag.IntVar(&o.many, "many", 0, "measure what so many `channels` cost in one process, and ten times as many on the embedded broker, instead of the comparison")
+	flag.BoolVar(&o.recovery, "recovery", false, "measure how fast clients are back after resets and restarts, instead of the comparison")
 	flag.BoolVar(&o.list, "list", false, "only say what would be measured")
 	flag.StringVar(&o.report, "report", "", "Markdown `file` to write tables and plots into; they are printed without one")
 	flag.StringVar(&o.save, "save", "", "`file` to keep the samples in, as JSON")
@@ -98,6 +101,8 @@ func run(ctx context.Context, o options) error {
 		return runGrowth(ctx, o)
 	case o.many > 0:
 		return runMany(ctx, o)
+	case o.recovery:
+		return runRecovery(ctx, o)
 	}
 	r := &results{}
 	var err error
