@@ -18,6 +18,7 @@ func TestWorkersRunEverythingOnce(t *testing.T) {
 	var done sync.WaitGroup
 	var mu sync.Mutex
 	ran := map[int]int{}
+	done.Add(10_000)
 	for i := range 10 {
 		go func() {
 			for j := range 1000 {
@@ -30,7 +31,6 @@ func TestWorkersRunEverythingOnce(t *testing.T) {
 			}
 		}()
 	}
-	done.Add(10_000)
 	done.Wait()
 	w.Close()
 	for i := range 10_000 {
