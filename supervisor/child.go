@@ -147,7 +147,9 @@ func (c *child) failed(ctx actor.Context, failure *actors.Failure) *ChannelError
 	delay, ranOut := c.grace.failed(now)
 	permanent := !c.owner.mayMend(c, failure.Err)
 	if !ranOut && !permanent {
-		delay = c.owner.env.Jitter(delay)
+		if delay = c.owner.env.Jitter(delay); !wasReady {
+			delay = max(0, delay-now.Sub(c.began)) // it has waited already: it is starts that must not come too often
+		}
 		c.retry = c.after(ctx, delay, &respawn{c.from()})
 	}
 	if !wasOpen {

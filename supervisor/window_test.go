@@ -295,3 +295,18 @@ func TestBackOffHasFullJitter(t *testing.T) {
 		t.Errorf("%d in the lower half, %d in the upper", low, high)
 	}
 }
+
+// A child that has waited for the broker in vain has waited enough: the next one starts at once, however many have failed. So it is there when the broker is.
+func TestWaitingForTheBrokerCountsAsBackOff(t *testing.T) {
+	b, writer, reader := both(t, noStatus)
+	b.world.Broker().Cut()
+	b.world.Broker().HangOpens(20)
+	b.until("ten have waited", 2*time.Minute, func() bool { return len(seen[*messages.ChildFailed](writer)) > 10 })
+	for i, ev := range seen[*messages.ChildFailed](writer) {
+		if !ev.WasReady && ev.Retry > 0 {
+			t.Errorf("failure %d: %s of back-off behind %s of waiting", i+1, ev.Retry, actors.OpenDeadline)
+		}
+	}
+	b.world.Broker().HangOpens(0)
+	flows(writer, reader, "after")
+}

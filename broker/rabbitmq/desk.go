@@ -48,7 +48,7 @@ func (t *topology) take() (*desk, *attempt) {
 		return nil, nil
 	}
 	if t.attempt == nil {
-		a := &attempt{done: make(chan struct{})}
+		a := &attempt{soon: make(chan struct{}), done: make(chan struct{})}
 		t.attempt = a
 		wait := time.Until(t.next)
 		t.tasks.Go(func() { t.dial(a, wait) })
@@ -61,14 +61,14 @@ func (t *topology) dial(a *attempt, wait time.Duration) {
 	defer close(a.done)
 	select {
 	case <-time.After(wait):
+	case <-a.soon:
 	case <-t.ctx.Done():
 	}
 	l, err := t.dialer.round(t.ctx)
 	t.mu.Lock()
-	t.attempt = nil
+	t.attempt, t.last = nil, err
 	if err != nil {
-		_, told := dialKind(err)
-		t.next = time.Now().Add(t.backoff.failed(told))
+		t.next = time.Now().Add(t.backoff.failed(err))
 		a.err = err
 		t.mu.Unlock()
 		return
@@ -86,6 +86,19 @@ func (t *topology) dial(a *attempt, wait time.Duration) {
 	t.mu.Unlock()
 	if l.wire.ended() != nil {
 		t.onGone(l, nil)
+	}
+}
+
+// heard: the broker has answered to somebody. An attempt that waits because nobody listened is made at once.
+func (t *topology) heard() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !nobody(t.last) {
+		return
+	}
+	t.next, t.last = time.Time{}, nil
+	if t.attempt != nil {
+		close(t.attempt.soon)
 	}
 }
 

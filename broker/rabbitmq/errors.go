@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"syscall"
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
@@ -97,6 +98,9 @@ func dialKind(err error) (kind error, told bool) {
 	}
 	return broker.ErrUnavailable, false
 }
+
+// nobody says that nobody listens at the address.
+func nobody(err error) bool { return errors.Is(err, syscall.ECONNREFUSED) }
 
 // requestKind classifies the error of one of amqp091's calls that is about one method.
 func requestKind(err error, method uint32) error {

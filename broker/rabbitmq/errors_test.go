@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
+	"os"
+	"syscall"
 	"testing"
 	"time"
 
@@ -104,17 +107,23 @@ func TestBackoff(t *testing.T) {
 	var b backoff
 	for range 50 {
 		before := b.limit
-		if pause := b.failed(false); pause < time.Millisecond || pause > b.limit+time.Millisecond || b.limit > backoffLast || b.limit < before {
+		if pause := b.failed(io.EOF); pause < time.Millisecond || pause > b.limit+time.Millisecond || b.limit > backoffLast || b.limit < before {
 			t.Fatalf("a pause of %v under %v", pause, b.limit)
 		}
 	}
 	if b.limit != backoffLast {
 		t.Errorf("the limit is %v after many attempts", b.limit)
 	}
-	if pause := b.failed(true); pause < backoffRefused {
+	if pause := b.failed(&amqp.Error{Code: codeNotAllowed, Server: true}); pause < backoffRefused {
 		t.Errorf("%v after a refusal", pause)
 	}
-	if b.reset(); b.failed(false) > 2*backoffFirst {
+	if b.reset(); b.failed(io.EOF) > 2*backoffFirst {
 		t.Error("reset has no effect")
+	}
+	refused := &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}
+	for range 50 {
+		if pause := b.failed(refused); pause > backoffKnock+time.Millisecond {
+			t.Fatalf("%v until it is looked again whether somebody listens", pause)
+		}
 	}
 }

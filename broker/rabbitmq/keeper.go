@@ -127,13 +127,23 @@ func (k *keeper) attempted(d dialed) {
 	_, told := dialKind(d.err)
 	k.mu.Lock()
 	k.last = d.err
-	k.next = time.Now().Add(k.backoff.failed(told))
+	k.next = time.Now().Add(k.backoff.failed(d.err))
 	var all []waiter
 	if told {
 		all, k.waiting = k.waiting, nil
 	}
 	k.mu.Unlock()
 	tellAll(all, d.err)
+}
+
+// heard: the broker has answered to somebody. Who waits because nobody listened tries at once.
+func (k *keeper) heard() {
+	k.mu.Lock()
+	if nobody(k.last) {
+		k.next = time.Time{}
+	}
+	k.mu.Unlock()
+	k.poke()
 }
 
 // serve starts the openings that can be started, tells those that have waited too long, and says when to look again and whether to dial.

@@ -51,6 +51,7 @@ type dialer struct {
 	hold    *atomic.Bool // see wire
 	onHold  func(*link, bool)
 	onGone  func(*link, error)
+	onMade  func()
 	good    atomic.Int32 // the address to begin with
 }
 
@@ -103,6 +104,7 @@ func (d *dialer) dial(ctx context.Context, address string) (*link, error) {
 		return nil, err
 	}
 	l.wire.established(l.conn.Config.Heartbeat)
+	d.onMade()
 	return l, nil
 }
 

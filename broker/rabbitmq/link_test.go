@@ -6,6 +6,7 @@ import (
 	"net"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -154,6 +155,35 @@ func TestOpensWhenBrokerComes(t *testing.T) {
 	}
 	refuse.Store(false)
 	await[*broker.Opened](t, s)
+}
+
+// Who waits because nobody listened need not wait any longer when the broker has answered to another.
+func TestOneAnswerWakesAll(t *testing.T) {
+	b := startFake(t, func(c *fakeConn) {
+		if c.open() {
+			c.serve(func(frame) {})
+		}
+	})
+	p := b.port(nil)
+	gone, hour := failure("connect", broker.ErrUnavailable, syscall.ECONNREFUSED), time.Now().Add(time.Hour)
+	p.consuming.last, p.consuming.next = gone, hour
+	p.topology.last, p.topology.next = gone, hour
+	_, consumer := openConsumer(t, p, broker.ConsumerConfig{Queue: "q"})
+	answer := make(chan broker.Result, 1)
+	l := p.Lease(t.Name())
+	defer l.Abort()
+	l.Do(broker.Probe{}, func(r broker.Result) { answer <- r })
+	for waits := false; !waits; {
+		p.topology.mu.Lock()
+		waits = p.topology.attempt != nil
+		p.topology.mu.Unlock()
+	}
+	_, publisher := openPublisher(t, p, broker.PublisherConfig{})
+	await[*broker.Opened](t, publisher)
+	await[*broker.Opened](t, consumer)
+	if r := <-answer; r.Err != nil {
+		t.Error(r.Err)
+	}
 }
 
 func TestHeartbeatMissed(t *testing.T) {

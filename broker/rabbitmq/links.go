@@ -45,7 +45,7 @@ func (k *keeper) onGone(l *link, why error) {
 		k.links = slices.Delete(k.links, i, i+1)
 		k.last = why
 		if now := time.Now(); now.Sub(l.born) < shortLife {
-			k.next = now.Add(k.backoff.failed(false))
+			k.next = now.Add(k.backoff.failed(why))
 		} else {
 			k.backoff.reset()
 			k.next = now

@@ -30,8 +30,18 @@ func New(config Config) (*Port, error) {
 	p.publishing = newKeeper(ctx, &p.tasks, &c, "publish")
 	p.consuming = newKeeper(ctx, &p.tasks, &c, "consume")
 	p.topology = newTopology(ctx, &p.tasks, &c)
+	for _, d := range []*dialer{&p.publishing.dialer, &p.consuming.dialer, &p.topology.dialer} {
+		d.onMade = p.heard
+	}
 	p.topology.crowded = func() bool { return p.publishing.connections()+p.consuming.connections() > 2 }
 	return p, nil
+}
+
+// heard follows each connection that was made.
+func (p *Port) heard() {
+	p.publishing.heard()
+	p.consuming.heard()
+	p.topology.heard()
 }
 
 // Lease makes a lease. It never blocks. On a closed port everything the lease is asked for ends with ErrClosed.

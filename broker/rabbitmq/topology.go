@@ -44,6 +44,7 @@ type topology struct {
 	attempt *attempt // under way
 	backoff backoff
 	next    time.Time
+	last    error // why the last attempt failed
 }
 
 // desk is a connection for requests.
@@ -57,6 +58,7 @@ type desk struct {
 
 // attempt is a dial that several requests wait for.
 type attempt struct {
+	soon chan struct{} // closed when it need not pause
 	done chan struct{}
 	err  error
 }
