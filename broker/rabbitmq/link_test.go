@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -173,7 +174,7 @@ func TestOneAnswerWakesAll(t *testing.T) {
 	l := p.Lease(t.Name())
 	defer l.Abort()
 	l.Do(broker.Probe{}, func(r broker.Result) { answer <- r })
-	for waits := false; !waits; {
+	for waits := false; !waits; runtime.Gosched() {
 		p.topology.mu.Lock()
 		waits = p.topology.attempt != nil
 		p.topology.mu.Unlock()

@@ -2,6 +2,7 @@ package rabbitstream
 
 import (
 	"net"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -190,5 +191,62 @@ func TestLeaderElsewhere(t *testing.T) {
 	_, s := openPublisher(t, p, broker.PublisherConfig{RoutingKey: "s"})
 	if err := s.endedBy(t, broker.ErrUnavailable); !strings.Contains(err.Error(), "Config.Advertised") {
 		t.Errorf("ended: %v", err)
+	}
+}
+
+// Sessions that find nobody wait until somebody listens, and one knocks for all of them.
+func TestOpensWhenBrokerComes(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := listener.Addr().String()
+	listener.Close()
+	p := fakePort(t, address)
+	var all []*sink
+	for range 20 {
+		_, s := openPublisher(t, p, broker.PublisherConfig{RoutingKey: "s"})
+		all = append(all, s)
+	}
+	for waiting := 0; waiting < 20; runtime.Gosched() {
+		p.door.mu.Lock()
+		waiting = p.door.waiting
+		p.door.mu.Unlock()
+	}
+	if listener, err = net.Listen("tcp", address); err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	knock, err := listener.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	knock.Close()
+	// Whoever comes behind the knock speaks.
+	nc, err := listener.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	if key, _, err := readFrame(nc); key != peerProperties || err != nil {
+		t.Errorf("behind one knock for 20 sessions comes %d, %v", key, err)
+	}
+}
+
+// Where nobody comes, sessions are told within the time that they have to open, and nobody knocks any more.
+func TestNobodyListens(t *testing.T) {
+	p := fakePort(t, "127.0.0.1:1")
+	begin := time.Now()
+	_, s := openPublisher(t, p, broker.PublisherConfig{RoutingKey: "s"})
+	if err := s.endedBy(t, broker.ErrUnavailable); !strings.Contains(err.Error(), "refused") {
+		t.Error(err)
+	}
+	if took := time.Since(begin); took < waitLimit || took > waitLimit+time.Second {
+		t.Errorf("told after %v", took)
+	}
+	for knocking := true; knocking; runtime.Gosched() {
+		p.door.mu.Lock()
+		knocking = p.door.opens != nil
+		p.door.mu.Unlock()
 	}
 }

@@ -40,6 +40,7 @@ type Port struct {
 	limit      time.Duration // callLimit
 	publishing keeper
 	consuming  keeper
+	door       door
 
 	mu     sync.Mutex
 	closed bool

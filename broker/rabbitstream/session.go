@@ -104,8 +104,19 @@ func (s *session) work() {
 
 var errOver = errors.New("the session is over")
 
-// begin has the session opened by the client.
+// begin has the session opened, once somebody listens.
 func (s *session) begin() error {
+	limit := time.Now().Add(waitLimit)
+	for {
+		err := s.tryOpen()
+		if !nobody(err) || !s.port.await(s.ctx, limit) {
+			return err
+		}
+	}
+}
+
+// tryOpen has the session opened by the client.
+func (s *session) tryOpen() error {
 	select {
 	case s.port.openings <- struct{}{}:
 	case <-s.ctx.Done():
