@@ -13,6 +13,8 @@ import (
 const (
 	// waitLimit is how long a session waits where nobody listens; then it is told so.
 	waitLimit = 4 * time.Second
+	// unreadyPause is the longest pause until a session looks again whether its stream is ready, for each of those that do, up to unreadyMost: each look is a connection.
+	unreadyPause, unreadyMost = 20 * time.Millisecond, time.Second
 	// knockPause is the longest pause between two knocks: to find out that nobody listens costs nobody anything.
 	knockPause = 100 * time.Millisecond
 )
@@ -20,10 +22,11 @@ const (
 // nobody says that nobody listened at an address.
 func nobody(err error) bool { return errors.Is(err, syscall.ECONNREFUSED) }
 
-// door lets sessions wait until the broker listens. While there are some, one goroutine knocks for all.
+// door lets sessions wait until the broker listens, and until it has their streams. While some wait for the first, one goroutine knocks for all.
 type door struct {
 	mu      sync.Mutex
 	waiting int
+	unready int           // sessions that wait for their streams
 	opens   chan struct{} // closed when somebody listens; nil: nobody knocks
 }
 
@@ -43,6 +46,29 @@ func (p *Port) await(ctx context.Context, limit time.Time) bool {
 	case <-ctx.Done():
 	}
 	return false
+}
+
+// pause waits until it is time to look again for a stream that is not ready. False: the limit would pass, or the context has ended.
+func (p *Port) pause(ctx context.Context, limit time.Time) bool {
+	p.door.mu.Lock()
+	p.door.unready++
+	most := min(unreadyMost, time.Duration(p.door.unready)*unreadyPause)
+	p.door.mu.Unlock()
+	defer func() {
+		p.door.mu.Lock()
+		p.door.unready--
+		p.door.mu.Unlock()
+	}()
+	wait := time.Millisecond + rand.N(most)
+	if time.Until(limit) < wait {
+		return false
+	}
+	select {
+	case <-time.After(wait):
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }
 
 // join makes one more wait; nil when the port is closed.

@@ -69,6 +69,14 @@ func clientKind(err error) (kind error, about bool) {
 	return broker.ErrUnavailable, false
 }
 
+var errNoLeader = errors.New("the stream has no leader")
+
+// unready says that the broker knows of the stream, and cannot serve it now: it has just started, or another node is to lead the stream.
+func unready(err error) bool {
+	var answer *refusal
+	return errors.As(err, &answer) && answer.code == codeUnavailable || errors.Is(err, errNoLeader) || errors.Is(err, stream.StreamNotAvailable) || errors.Is(err, stream.LeaderNotReady)
+}
+
 // kindOf finds the kind of an error that has one already.
 func kindOf(err error) error {
 	for _, kind := range []error{broker.ErrPermission, broker.ErrWrongType, broker.ErrRefused, broker.ErrNotFound, broker.ErrClosed, broker.ErrUnavailable, broker.ErrMisuse} {

@@ -5,6 +5,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -52,7 +53,7 @@ func answerUpTo(nc net.Conn, last uint16) {
 	answerAs(nc, last, nc.LocalAddr().String(), silent)
 }
 
-// answerAs answers with that leader, and what it does not know by more.
+// answerAs answers with that leader, and what it does not know by more; without a leader, also the question for the stream.
 func answerAs(nc net.Conn, last uint16, leader string, more func(key uint16, f *fields) []byte) {
 	host, port, _ := net.SplitHostPort(nc.LocalAddr().String())
 	for {
@@ -77,6 +78,10 @@ func answerAs(nc net.Conn, last uint16, leader string, more func(key uint16, f *
 		case openVHost:
 			out = reply().u32(2).text("advertised_host").text(host).text("advertised_port").text(port)
 		case metadata:
+			if leader == "" {
+				_, _ = nc.Write(more(key, f))
+				continue
+			}
 			leadingHost, leadingPort, _ := net.SplitHostPort(leader)
 			n, _ := net.LookupPort("tcp", leadingPort)
 			out = newFrame(key | answer).u32(f.u32()).u32(1).u16(0).text(leadingHost).u32(uint32(n)).u32(1).text("s").u16(codeOK).u16(0).u32(0)
@@ -248,5 +253,53 @@ func TestNobodyListens(t *testing.T) {
 		p.door.mu.Lock()
 		knocking = p.door.opens != nil
 		p.door.mu.Unlock()
+	}
+}
+
+// coded answers the question for the stream by a code.
+func coded(code uint16) func(uint16, *fields) []byte {
+	return func(key uint16, f *fields) []byte {
+		return newFrame(key | answer).u32(f.u32()).u32(0).u32(1).text("s").u16(code).u16(0).u32(0).sealed()
+	}
+}
+
+// A stream that is not ready yet, as after a start of the broker, is looked for again by the same session.
+func TestStreamThatIsNotReadyIsWaitedFor(t *testing.T) {
+	const notReady = 5
+	p := fakePort(t, startFake(t, func(n int, nc net.Conn) {
+		code := uint16(codeUnavailable)
+		if n == notReady {
+			code = codeNoStream
+		}
+		answerAs(nc, 0, "", coded(code))
+	}))
+	_, s := openPublisher(t, p, broker.PublisherConfig{RoutingKey: "s"})
+	if err := s.endedBy(t, broker.ErrNotFound); err == nil {
+		t.Error("it has been found")
+	}
+}
+
+// Where many wait for their streams, the broker is asked no more often for that, and all are told within the time that they have to open.
+func TestManyStreamsThatAreNotReady(t *testing.T) {
+	const many = 200
+	var looks atomic.Int32
+	p := fakePort(t, startFake(t, func(_ int, nc net.Conn) {
+		looks.Add(1)
+		answerAs(nc, 0, "", coded(codeUnavailable))
+	}))
+	begin := time.Now()
+	var all []*sink
+	for range many {
+		_, s := openPublisher(t, p, broker.PublisherConfig{RoutingKey: "s"})
+		all = append(all, s)
+	}
+	for _, s := range all {
+		s.endedBy(t, broker.ErrUnavailable)
+	}
+	if took := time.Since(begin); took > waitLimit+time.Second {
+		t.Errorf("told after %v", took)
+	}
+	if n, most := looks.Load(), int32(many*(1+2*waitLimit/unreadyMost)*3/2); n > most {
+		t.Errorf("the broker was asked %d times, by %d sessions in %v; want at most %d", n, many, waitLimit, most)
 	}
 }

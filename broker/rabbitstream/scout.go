@@ -283,7 +283,7 @@ func (s *scout) locate(name string) error {
 		case code != codeOK:
 			err = &refusal{code, "the question for the stream"}
 		case nodes[leader] == "":
-			err = errors.New("the stream has no leader")
+			err = errNoLeader
 		case !s.config.Advertised && (nodes[leader] != s.self || replicas > 0):
 			err = fmt.Errorf("the stream's leader is %s, here is %s, and it has %d replicas: a cluster needs Config.Advertised", nodes[leader], s.self, replicas)
 		}

@@ -104,12 +104,15 @@ func (s *session) work() {
 
 var errOver = errors.New("the session is over")
 
-// begin has the session opened, once somebody listens.
+// begin has the session opened, once somebody listens and the stream is ready.
 func (s *session) begin() error {
 	limit := time.Now().Add(waitLimit)
 	for {
 		err := s.tryOpen()
-		if !nobody(err) || !s.port.await(s.ctx, limit) {
+		switch {
+		case nobody(err) && s.port.await(s.ctx, limit):
+		case unready(err) && s.port.pause(s.ctx, limit):
+		default:
 			return err
 		}
 	}
@@ -142,7 +145,10 @@ func (s *session) tryOpen() error {
 	}
 	err = s.port.call(s.port.limit, func() error { return s.self.declare(&f) }, nil, func() { _ = s.self.undo() })
 	s.link.opened(s, err)
-	if err != nil {
+	switch {
+	case unready(err): // the next look says whether it is being deleted
+		return failure(s.what, broker.ErrUnavailable, err)
+	case err != nil:
 		return s.failed(err)
 	}
 	s.heard = time.Now()
