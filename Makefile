@@ -8,6 +8,7 @@
 # make chaos [SCHEDULES=230] [CLUSTERS=16] [SEED=7]   randomised schedules of faults on private RabbitMQ nodes and clusters: an hour; REPORT=docs/reliability.md puts the table there
 # make bench [ARGS=-quick]   weir beside the raw clients and watermill, on a RabbitMQ node of its own, into docs/performance.md: 25 minutes on two idle cores
 # make bench-growth   how costs grow with records, writers, readers, channels and peers, into docs/growth.md
+# make bench-recovery  how fast clients are back after resets and restarts, beside each other, into docs/reliability.md: half an hour
 # make bench-go       Go benchmarks of the hot paths
 # make benchstat OLD=main [BENCH=Write] [COUNT=8]   the same, compared with another commit
 
@@ -24,6 +25,7 @@ COUNT ?= 8
 BIN   := bin
 
 .PHONY: demo test lint simulate matrix chaos bench bench-growth bench-go benchstat prepare
+.PHONY: demo test lint simulate chaos bench bench-growth bench-recovery bench-go benchstat prepare
 
 demo:
 	$(GO) run ./cmd/demo run --crash data-consumer=panic@1500ms --crash data-producer=error@2s --crash status-consumer=goexit@3s
@@ -73,6 +75,9 @@ bench-growth: prepare
 
 # Without a broker: the parts that a profile of the data path names.
 HOT := . ./actors ./supervisor ./codec/... ./broker/embedded ./broker/rabbitmq ./broker/rabbitstream
+
+bench-recovery: prepare
+	$(GO) run -C test/bench . -recovery -report ../../docs/reliability.md $(ARGS)
 
 bench-go:
 	$(GO) test -run '^$$' -bench '$(BENCH)' -skip BenchmarkBroker -benchmem $(HOT)

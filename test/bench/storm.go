@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -72,8 +74,8 @@ func (v *recovery) storm(ctx context.Context, l *lot, fault string) error {
 	s := stormResult{Fault: fault, Channels: len(l.writers)}
 	events := l.rt.Subscribe()
 	defer events.Close()
-	broken := &breakage{broken: map[part]bool{}}
-	go broken.follow(events)
+	var failed atomic.Int64
+	go failures(events, &failed)
 	log, err := os.ReadFile(v.node.Log())
 	if err != nil {
 		return err
@@ -93,10 +95,10 @@ func (v *recovery) storm(ctx context.Context, l *lot, fault string) error {
 	began := time.Now()
 	err = errors.Join(l.comeBack(ctx, began, &s), <-starting)
 	if err == nil {
-		err = broken.mended(ctx)
+		err = l.whole(ctx)
 		s.Ready = time.Since(began)
 	}
-	s.Failures, s.Dropped, s.Dialled = broken.count(), events.Dropped(), v.network.dialled()-dialled
+	s.Failures, s.Dropped, s.Dialled = int(failed.Load()), events.Dropped(), v.network.dialled()-dialled
 	v.Storms = append(v.Storms, s)
 	return errors.Join(err, v.Storms[len(v.Storms)-1].heard(v.node.Log(), len(log)))
 }
@@ -135,63 +137,38 @@ func (s *stormResult) heard(file string, from int) error {
 	return nil
 }
 
-// breakage follows which parts of channels are broken.
-type breakage struct {
-	mu       sync.Mutex
-	broken   map[part]bool
-	failures int
-	whole    chan struct{} // closed when none is; nil: nobody waits
-}
-
-type part struct {
-	channel, name string
-	child         messages.Child
-}
-
-func (p *breakage) follow(events *weir.Subscription) {
-	for e := range events.All(context.Background()) { // until it is closed
-		p.take(e)
+// failures counts the parts that fail, until the subscription is closed.
+func failures(events *weir.Subscription, n *atomic.Int64) {
+	for e := range events.All(context.Background()) {
+		if _, is := e.(*messages.ChildFailed); is {
+			n.Add(1)
+		}
 	}
 }
 
-func (p *breakage) take(e weir.Event) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	switch e := e.(type) {
-	case *messages.ChildFailed:
-		p.failures++
-		p.broken[part{e.Channel, e.Name, e.Child}] = true
-	case *messages.ChildReady:
-		delete(p.broken, part{e.Channel, e.Name, e.Child})
+// whole waits until all parts of all channels are ready.
+func (l *lot) whole(ctx context.Context) error {
+	var g errgroup.Group
+	g.SetLimit(manyAtOnce)
+	for i := range l.writers {
+		for _, end := range []interface {
+			Inspect(context.Context) (*messages.Snapshot, error)
+		}{l.writers[i], l.readers[i]} {
+			g.Go(func() error {
+				for {
+					s, err := end.Inspect(ctx)
+					if err != nil {
+						return err
+					}
+					if !slices.ContainsFunc(s.Children, func(c messages.ChildSnapshot) bool { return !c.Ready && c.Child != messages.Topology }) {
+						return nil
+					}
+					pause(ctx, 20*time.Millisecond)
+				}
+			})
+		}
 	}
-	if p.whole != nil && len(p.broken) == 0 {
-		close(p.whole)
-		p.whole = nil
-	}
-}
-
-func (p *breakage) count() int {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.failures
-}
-
-// mended waits until no part is broken.
-func (p *breakage) mended(ctx context.Context) error {
-	whole := make(chan struct{})
-	p.mu.Lock()
-	if len(p.broken) == 0 {
-		close(whole)
-	} else {
-		p.whole = whole
-	}
-	p.mu.Unlock()
-	select {
-	case <-whole:
-		return nil
-	case <-ctx.Done():
-		return fmt.Errorf("%d parts are not ready again: %w", len(p.broken), ctx.Err())
-	}
+	return g.Wait()
 }
 
 func stormTable(all []stormResult) string {
