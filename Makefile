@@ -6,6 +6,7 @@
 # make chaos [SCHEDULES=20] [SEED=7]   randomised schedules of faults on private RabbitMQ nodes: 10 minutes; REPORT=docs/reliability.md puts the table there
 # make simulate [SEEDS=20000]   the deterministic simulation
 # make chaos [SCHEDULES=230] [CLUSTERS=16] [SEED=7]   randomised schedules of faults on private RabbitMQ nodes and clusters: an hour; REPORT=docs/reliability.md puts the table there
+# make soak [DURATION=30m]   restarts, resets and an outage at load, on the embedded broker and on RabbitMQ: what grows, and whether anything is lost; REPORT=docs/reliability.md puts the table there
 # make bench [ARGS=-quick]   weir beside the raw clients and watermill, on a RabbitMQ node of its own, into docs/performance.md: 25 minutes on two idle cores
 # make bench-growth   how costs grow with records, writers, readers, channels and peers, into docs/growth.md
 # make bench-recovery  how fast clients are back after resets and restarts, beside each other, into docs/reliability.md: half an hour
@@ -19,6 +20,7 @@ SEEDS ?= 20000
 SCHEDULES ?= 230
 CLUSTERS ?= 16
 SEED  ?= 0
+DURATION ?= 30m
 OLD   ?= main
 BENCH ?= .
 COUNT ?= 8
@@ -26,6 +28,7 @@ BIN   := bin
 
 .PHONY: demo test lint simulate matrix chaos bench bench-growth bench-go benchstat prepare
 .PHONY: demo test lint simulate chaos bench bench-growth bench-recovery bench-go benchstat prepare
+.PHONY: demo test lint simulate chaos soak bench bench-growth bench-recovery bench-go benchstat prepare
 
 demo:
 	$(GO) run ./cmd/demo run --crash data-consumer=panic@1500ms --crash data-producer=error@2s --crash status-consumer=goexit@3s
@@ -63,6 +66,9 @@ chaos: prepare
 	mkdir -p $(BIN)
 	$(GO) build -o $(BIN)/chaos ./test/chaos/cmd/chaos
 	$(BIN)/chaos -schedules $(SCHEDULES) -clusters $(CLUSTERS) -seed $(SEED) -logs $(BIN)/chaos-logs $(if $(REPORT),-report $(REPORT))
+
+soak: prepare
+	$(GO) run ./test/soak/cmd/soak -duration $(DURATION) $(if $(REPORT),-report $(REPORT))
 
 # The samples are kept: go run -C test/bench . -load ../../bin/bench.json -report ../../docs/performance.md makes the page again.
 bench: prepare
