@@ -83,7 +83,6 @@ var errInjected = errors.New("injected by --crash")
 // injector crashes actors. They know nothing of it: it is middleware, inside the guard that stands around each of them.
 type injector struct {
 	deliveries func() uint64 // first deliveries so far
-	limit      int           // strikes for each spec; 0: no limit
 
 	mu     sync.Mutex
 	on     bool
@@ -94,17 +93,27 @@ type injector struct {
 // crashPoint is where a spec stands.
 type crashPoint struct {
 	crashSpec
+	limit   int       // strikes; 0: no limit
+	need    uint64    // records that must be delivered between two strikes
+	struck  func()    // is told of each; may be nil
 	at      time.Time // of the last strike
 	records uint64    // delivered at the last strike
 	strikes int
 }
 
 func newInjector(specs []crashSpec, limit int, deliveries func() uint64) *injector {
-	in := &injector{deliveries: deliveries, limit: limit, leave: make(chan struct{})}
+	in := &injector{deliveries: deliveries, leave: make(chan struct{})}
 	for _, spec := range specs {
-		in.points = append(in.points, crashPoint{crashSpec: spec})
+		in.points = append(in.points, crashPoint{crashSpec: spec, limit: limit, need: needRecords})
 	}
 	return in
+}
+
+// arm has the next message that an actor of that name handles be its last. struck is called just before it fails, by its own goroutine.
+func (in *injector) arm(child messages.Child, kind crashKind, struck func()) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.points = append(in.points, crashPoint{crashSpec: crashSpec{Actor: child, Kind: kind}, limit: 1, struck: struck})
 }
 
 // start begins to crash actors.
@@ -132,7 +141,7 @@ func (in *injector) owed() bool {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	for i := range in.points {
-		if in.on && in.limit > 0 && in.points[i].strikes < in.limit {
+		if p := &in.points[i]; in.on && p.limit > 0 && p.strikes < p.limit {
 			return true
 		}
 	}
@@ -162,12 +171,15 @@ func (in *injector) due(child messages.Child) (kind crashKind, strike bool) {
 	}
 	for i := range in.points {
 		p := &in.points[i]
-		if p.Actor != child || in.limit > 0 && p.strikes >= in.limit || time.Since(p.at) < p.Every {
+		if p.Actor != child || p.limit > 0 && p.strikes >= p.limit || time.Since(p.at) < p.Every {
 			continue
 		}
-		if records := in.deliveries(); records >= p.records+needRecords {
+		if records := in.deliveries(); records >= p.records+p.need {
 			p.at, p.records = time.Now(), records
 			p.strikes++
+			if p.struck != nil {
+				p.struck()
+			}
 			return p.Kind, true
 		}
 	}

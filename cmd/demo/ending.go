@@ -40,8 +40,8 @@ func (p *pipeline) heal() {
 	began := time.Now()
 	strikes := p.injector.strikes()
 	p.await(func() bool {
-		if time.Since(began) > healGrace {
-			p.notes.add(true, "not all that crashed had healed %v later%s", healGrace, p.tree.ailing())
+		if time.Since(began) > p.flags.healWithin {
+			p.notes.add(true, "not all that crashed had healed %v later%s", p.flags.healWithin, p.tree.ailing())
 			return true
 		}
 		return p.tree.seen(strikes) && p.tree.healed("")
@@ -76,7 +76,7 @@ func (p *pipeline) close(rt *weir.Runtime) {
 	for i := len(p.readers) - 1; i >= 0; i-- {
 		r := p.readers[i]
 		end := r.Close
-		if i == 0 && !p.cmd.Keep {
+		if i == 0 && !p.flags.keep {
 			end = func(ctx context.Context) error { return r.CloseAndDelete(ctx, p.fresh) }
 		}
 		p.closeOne(fmt.Sprintf("reader %d", i+1), end)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"strconv"
@@ -9,13 +10,15 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/asynkron/protoactor-go/actor"
+
 	"github.com/d2e2d648/weir"
 	"github.com/d2e2d648/weir/messages"
 )
 
 // pipeline is a run's writers and readers, and what is known of them.
 type pipeline struct {
-	cmd      *runCmd
+	flags    flow
 	run      uint64
 	start    time.Time // of the run: times in records count from here
 	began    time.Time // of the first record
@@ -24,6 +27,7 @@ type pipeline struct {
 	ledger   *ledger
 	injector *injector
 	tree     *tree
+	with     attendant
 
 	soft  context.Context // ends the writing
 	hard  context.Context // ends everything
@@ -33,6 +37,69 @@ type pipeline struct {
 	writers []*weir.Writer[[]byte]
 	stage   atomic.Value // string, for the screen
 	notes   notes
+}
+
+// attendant accompanies a pipeline on its way.
+type attendant interface {
+	// saw is told every event of the channel.
+	saw(weir.Event)
+	// opened comes when all is open, before the first record.
+	opened() error
+	// flows comes with the first record.
+	flows()
+	// through comes when all that was written is settled, delivered and healed. The readers still read.
+	through()
+}
+
+// alone is the attendant of a pipeline that has none.
+type alone struct{}
+
+func (alone) saw(weir.Event) {}
+func (alone) opened() error  { return nil }
+func (alone) flows()         {}
+func (alone) through()       {}
+
+// newPipeline makes all of it but its injector.
+func newPipeline(flags flow, src *source, stop *stopper) *pipeline {
+	p := &pipeline{flags: flags, run: newRunID(), start: time.Now(), source: src, hard: stop.hard, fresh: flags.Channel == "", with: alone{}}
+	if p.fresh {
+		p.flags.Channel = newName("demo", rand.Text())
+	}
+	p.soft, p.abort = context.WithCancel(stop.soft)
+	p.ledger = newLedger(p.run, flags.Writers, flags.Readers, flags.FanOut || flags.onStream())
+	p.tree = newTree(p.abort)
+	return p
+}
+
+// middleware brings the injector into the actors.
+func (p *pipeline) middleware() weir.RuntimeOption {
+	return weir.WithSpawnOptions(actor.WithReceiverMiddleware(p.injector.middleware))
+}
+
+// conduct runs the pipeline from the first open to the last close. It says how many events nobody saw.
+func (p *pipeline) conduct(rt *weir.Runtime) (dropped int, err error) {
+	events := rt.Subscribe()
+	var watching sync.WaitGroup
+	watching.Go(func() { p.follow(events) })
+	if err = p.open(rt); err == nil {
+		err = p.with.opened()
+	}
+	if err == nil {
+		p.flow()
+	}
+	p.injector.release()
+	p.close(rt)
+	events.Close()
+	watching.Wait()
+	return events.Dropped(), err
+}
+
+// follow takes in events until there are no more.
+func (p *pipeline) follow(events *weir.Subscription) {
+	for e := range events.All(context.Background()) {
+		p.tree.take(e)
+		p.with.saw(e)
+	}
 }
 
 // notes gathers what the report has to say besides figures. Safe for concurrent use.
@@ -57,26 +124,26 @@ const chunk = 100
 // open opens readers first: the principal makes the channel's resources.
 func (p *pipeline) open(rt *weir.Runtime) error {
 	p.stage.Store("opening")
-	ctx, cancel := context.WithTimeout(p.soft, p.cmd.Timeout)
+	ctx, cancel := context.WithTimeout(p.soft, p.flags.Timeout)
 	defer cancel()
-	for i := range p.cmd.Readers {
-		opts := append(p.options("reader", i), weir.Prefetch(p.cmd.prefetch()), weir.Poll(p.cmd.poll()))
+	for i := range p.flags.Readers {
+		opts := append(p.options("reader", i), weir.Prefetch(p.flags.prefetch()), weir.Poll(p.flags.poll()))
 		switch {
-		case p.cmd.onStream(): // what is in it already is of no run, or of another
+		case p.flags.onStream(): // what is in it already is of no run, or of another
 			opts = append(opts, weir.FromNext(), weir.Replay())
-		case p.cmd.FanOut:
-			opts = append(opts, weir.Group("readers", i, p.cmd.Readers))
+		case p.flags.FanOut:
+			opts = append(opts, weir.Group("readers", i, p.flags.Readers))
 		}
-		r, err := weir.OpenReader(ctx, rt, p.cmd.Channel, weir.Raw(), opts...)
+		r, err := weir.OpenReader(ctx, rt, p.flags.Channel, weir.Raw(), opts...)
 		if err != nil {
-			return fmt.Errorf("reader %d: %w", i+1, p.cmd.wrongPlane(err))
+			return fmt.Errorf("reader %d: %w", i+1, p.flags.wrongPlane(err))
 		}
 		p.readers = append(p.readers, r)
 	}
-	for i := range p.cmd.Writers {
-		w, err := weir.OpenWriter(ctx, rt, p.cmd.Channel, weir.Raw(), p.options("writer", i)...)
+	for i := range p.flags.Writers {
+		w, err := weir.OpenWriter(ctx, rt, p.flags.Channel, weir.Raw(), p.options("writer", i)...)
 		if err != nil {
-			return fmt.Errorf("writer %d: %w", i+1, p.cmd.wrongPlane(err))
+			return fmt.Errorf("writer %d: %w", i+1, p.flags.wrongPlane(err))
 		}
 		p.writers = append(p.writers, w)
 	}
@@ -84,14 +151,14 @@ func (p *pipeline) open(rt *weir.Runtime) error {
 }
 
 func (p *pipeline) options(side string, i int) []weir.Option {
-	opts := []weir.Option{weir.Name(side + "-" + strconv.Itoa(i+1)), weir.HealthInterval(p.cmd.HealthInterval)}
-	if p.cmd.onStream() { // which implies the others
+	opts := []weir.Option{weir.Name(side + "-" + strconv.Itoa(i+1)), weir.HealthInterval(p.flags.HealthInterval)}
+	if p.flags.onStream() { // which implies the others
 		return append(opts, weir.Stream())
 	}
-	if p.cmd.FanOut {
+	if p.flags.FanOut {
 		opts = append(opts, weir.FanOut())
 	}
-	if p.cmd.Ordered {
+	if p.flags.Ordered {
 		opts = append(opts, weir.Ordered())
 	}
 	return opts
@@ -102,6 +169,7 @@ func (p *pipeline) flow() {
 	p.stage.Store("running")
 	p.began = time.Now()
 	p.injector.start()
+	p.with.flows()
 	reading, enough := context.WithCancel(p.hard)
 	var readers, writers sync.WaitGroup
 	for i := range p.readers {
@@ -116,6 +184,7 @@ func (p *pipeline) flow() {
 	p.injector.stop()
 	p.stage.Store("waiting until all has healed")
 	p.heal()
+	p.with.through()
 	enough()
 	readers.Wait()
 }
@@ -136,7 +205,7 @@ func (p *pipeline) write(writer int) {
 	settling.Go(func() { p.settle(writer, calls, cancel) })
 	defer settling.Wait()
 	defer close(calls)
-	pace := pace{rate: p.cmd.Rate / float64(p.cmd.Writers), start: time.Now()}
+	pace := pace{rate: p.flags.rate / float64(p.flags.Writers), start: time.Now()}
 	for {
 		n := pace.wait(ctx, chunk)
 		if n == 0 {
@@ -179,7 +248,7 @@ func (p *pipeline) records(writer int, first uint64, payloads [][]byte) [][]byte
 
 func (p *pipeline) sizeOf(payload []byte) int {
 	if payload == nil {
-		return p.cmd.Size
+		return p.flags.Size
 	}
 	return identitySize + len(payload)
 }

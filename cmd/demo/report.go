@@ -55,7 +55,7 @@ func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 
 
 // report computes it, when all is closed.
 func (p *pipeline) report(dropped int) *report {
-	r := &report{Run: fmt.Sprintf("%016x", p.run), Broker: p.cmd.where(), Channel: p.cmd.Channel, Plane: p.cmd.Plane, Records: p.ledger.fates()}
+	r := &report{Run: fmt.Sprintf("%016x", p.run), Broker: p.flags.where, Channel: p.flags.Channel, Plane: p.flags.Plane, Records: p.ledger.fates()}
 	took := p.ledger.last - p.began.Sub(p.start)
 	r.Seconds = time.Since(p.began).Seconds()
 	if took > 0 {
@@ -66,7 +66,7 @@ func (p *pipeline) report(dropped int) *report {
 	tallies, abandoned := p.tree.counts()
 	r.Abandoned = abandoned
 	r.Actors = actorReports(tallies, p.injector.strikes())
-	r.DuplicatesAtMost = tallies[messages.DataProducer].failures*p.cmd.mayRepeat()*len(r.Records.Readers) + tallies[messages.DataConsumer].failures*p.cmd.prefetch()
+	r.DuplicatesAtMost = tallies[messages.DataProducer].failures*p.flags.mayRepeat()*len(r.Records.Readers) + tallies[messages.DataConsumer].failures*p.flags.prefetch()
 	p.judge(r, dropped)
 	r.Notes = p.notes.list
 	r.OK = !p.notes.bad && r.Records.Lost == 0 && r.Records.Unexpected == 0 && r.Records.Corrupted == 0
@@ -80,24 +80,24 @@ func (p *pipeline) judge(r *report, dropped int) {
 	case failure != nil:
 		r.Failure = failure.Error()
 		r.Records.cutOff()
-		p.notes.add(true, "the channel failed; its %s stay at the broker", p.cmd.holds())
+		p.notes.add(true, "the channel failed; its %s stay at the broker", p.flags.holds())
 	case p.hard.Err() != nil:
 		r.Records.cutOff()
-		p.notes.add(true, "cut off by the second Ctrl-C; the channel's %s may be left at the broker", p.cmd.holds())
+		p.notes.add(true, "cut off by the second Ctrl-C; the channel's %s may be left at the broker", p.flags.holds())
 	}
 	if r.Records.Duplicated > r.DuplicatesAtMost {
-		p.notes.add(false, "more duplicates than the restarts of producers (%d each) and consumers (%d each) explain", p.cmd.mayRepeat(), p.cmd.prefetch())
+		p.notes.add(false, "more duplicates than the restarts of producers (%d each) and consumers (%d each) explain", p.flags.mayRepeat(), p.flags.prefetch())
 	}
 	if dropped > 0 {
 		p.notes.add(false, "%d events came too fast to be counted: there were more restarts than the table shows", dropped)
 	}
 	for _, point := range p.injector.points {
 		switch {
-		case point.strikes >= p.cmd.Crashes:
+		case point.strikes >= point.limit:
 		case p.soft.Err() != nil:
-			p.notes.add(false, "%s=%s struck %d of %d times: the run was ended before", point.Actor, point.Kind, point.strikes, p.cmd.Crashes)
+			p.notes.add(false, "%s=%s struck %d of %d times: the run was ended before", point.Actor, point.Kind, point.strikes, point.limit)
 		default:
-			p.notes.add(true, "%s=%s struck %d of %d times", point.Actor, point.Kind, point.strikes, p.cmd.Crashes)
+			p.notes.add(true, "%s=%s struck %d of %d times", point.Actor, point.Kind, point.strikes, point.limit)
 		}
 	}
 }

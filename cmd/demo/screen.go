@@ -115,8 +115,8 @@ func (p *picture) draw(now time.Time) string {
 func (p *picture) head(now time.Time) []string {
 	run := p.meter.p
 	at, rate := p.meter.look(now)
-	title := fmt.Sprintf("%s on %s  %s", run.cmd.Channel, run.cmd.where(), p.meter.stage())
-	if run.cmd.onStream() {
+	title := fmt.Sprintf("%s on %s  %s", run.flags.Channel, run.flags.where, p.meter.stage())
+	if run.flags.onStream() {
 		title = "stream " + title
 	}
 	lines := []string{p.look.strong.Render(title) + p.look.dim.Render(fmt.Sprintf("  %.1f s", run.since().Seconds()))}

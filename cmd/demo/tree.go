@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -65,13 +64,6 @@ type tally struct {
 
 func newTree(onFailure func()) *tree {
 	return &tree{tallies: map[messages.Child]*tally{}, onFailure: onFailure}
-}
-
-// follow takes in events until there are no more.
-func (t *tree) follow(events *weir.Subscription) {
-	for e := range events.All(context.Background()) {
-		t.take(e)
-	}
 }
 
 func (t *tree) take(event weir.Event) {
