@@ -51,3 +51,14 @@ func (b bitset) and(c bitset) (n int) {
 	}
 	return n
 }
+
+// withoutBelow counts what is in b and not in c, of the numbers below n.
+func (b bitset) withoutBelow(n uint64, c bitset) (count int) {
+	for i := range b[:min(uint64(len(b)), n/64)] {
+		count += bits.OnesCount64(b[i] &^ c.word(i))
+	}
+	if last := int(n / 64); last < len(b) {
+		count += bits.OnesCount64(b[last] &^ c.word(last) & (1<<(n%64) - 1))
+	}
+	return count
+}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/d2e2d648/weir"
 	"github.com/d2e2d648/weir/broker/rabbitmq"
+	"github.com/d2e2d648/weir/broker/rabbitstream"
 )
 
 // envPassword names the environment variable with the password. A password in --broker would show in the list of processes.
@@ -22,7 +23,7 @@ const embeddedBroker = "embedded"
 
 // brokerFlags are the flags that all commands have.
 type brokerFlags struct {
-	Broker       string `env:"WEIR_URL" placeholder:"URL" help:"The broker: amqp://user@host:port/vhost, amqps:// for TLS, several hosts separated by commas; or 'embedded', which lives in this process ('run' only, its default where WEIR_URL is not set). The password may come from the environment variable WEIR_PASSWORD or from --password-file instead of the URL, which other users of the machine can see."`
+	Broker       string `env:"WEIR_URL" placeholder:"URL" help:"The broker: amqp://user@host:port/vhost, amqps:// for TLS, several hosts separated by commas; or 'embedded', which lives in this process ('run' and 'experiment' only, their default where WEIR_URL is not set); 'experiment' also knows 'private'. The password may come from the environment variable WEIR_PASSWORD or from --password-file instead of the URL, which other users of the machine can see."`
 	PasswordFile string `type:"existingfile" placeholder:"FILE" help:"A file whose first line is the password. It is read again at each connection. Goes before WEIR_PASSWORD, and that before the URL's."`
 	planeFlags
 	Log string `enum:"off,trace,debug,info,warn,error" default:"off" placeholder:"LEVEL" help:"Log what happens to the channel on standard error: trace, debug, info, warn, error."`
@@ -89,24 +90,37 @@ func (f *brokerFlags) embedded() bool { return f.Broker == "" || f.Broker == emb
 
 // open connects to the broker and, where the records go by a stream, to its streams, within timeout.
 func (f *brokerFlags) open(ctx context.Context, c *console, timeout time.Duration, opts ...weir.RuntimeOption) (*weir.Runtime, error) {
-	if !f.onStream() || f.embedded() {
-		return f.openAMQP(ctx, c, timeout, opts...)
+	if f.embedded() {
+		return weir.Embedded(append(opts, f.log(c)...)...), nil
 	}
-	config, err := f.config()
+	config, streams, err := f.configs()
 	if err != nil {
 		return nil, err
 	}
-	streams, err := f.streams(config)
-	if err != nil {
-		return nil, err
+	return f.openAt(ctx, c, timeout, config, streams, opts...)
+}
+
+// configs say how the broker is reached, and its streams: nil where the records go by none.
+func (f *brokerFlags) configs() (amqp rabbitmq.Config, streams *rabbitstream.Config, err error) {
+	if amqp, err = f.config(); err != nil || !f.onStream() {
+		return amqp, nil, err
 	}
-	rt, err := f.openAMQP(ctx, c, timeout, append(opts, weir.StreamsAt(streams))...)
+	s, err := f.streams(amqp)
+	return amqp, &s, err
+}
+
+// openAt is open where the configuration is known.
+func (f *brokerFlags) openAt(ctx context.Context, c *console, timeout time.Duration, config rabbitmq.Config, streams *rabbitstream.Config, opts ...weir.RuntimeOption) (*weir.Runtime, error) {
+	if streams == nil {
+		return f.openConfig(ctx, c, timeout, config, opts...)
+	}
+	rt, err := f.openConfig(ctx, c, timeout, config, append(opts, weir.StreamsAt(*streams))...)
 	if err != nil {
 		return nil, err
 	}
 	probing, cancel := context.WithTimeoutCause(ctx, timeout, fmt.Errorf("no answer within %v", timeout))
 	defer cancel()
-	if err := probeStreams(probing, rt, streams); err != nil {
+	if err := probeStreams(probing, rt, *streams); err != nil {
 		return nil, errors.Join(err, rt.Close(ctx))
 	}
 	return rt, nil
@@ -114,20 +128,17 @@ func (f *brokerFlags) open(ctx context.Context, c *console, timeout time.Duratio
 
 // openAMQP is enough for who moves no records.
 func (f *brokerFlags) openAMQP(ctx context.Context, c *console, timeout time.Duration, opts ...weir.RuntimeOption) (*weir.Runtime, error) {
-	if f.Log != "off" {
-		level, _ := zerolog.ParseLevel(f.Log) // kong has checked it
-		opts = append(opts, weir.WithLog(newLog(c.err, !c.errIsTTY).Level(level)))
-	}
-	if f.embedded() {
-		return weir.Embedded(opts...), nil
-	}
 	config, err := f.config()
 	if err != nil {
 		return nil, err
 	}
+	return f.openConfig(ctx, c, timeout, config, opts...)
+}
+
+func (f *brokerFlags) openConfig(ctx context.Context, c *console, timeout time.Duration, config rabbitmq.Config, opts ...weir.RuntimeOption) (*weir.Runtime, error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	rt, err := weir.OpenConfig(ctx, config, opts...)
+	rt, err := weir.OpenConfig(ctx, config, append(opts, f.log(c)...)...)
 	if errors.Is(err, context.DeadlineExceeded) {
 		return nil, fmt.Errorf("the broker at %s did not answer within %v: is it running, and is that its address? %w", strings.Join(config.Addresses, ", "), timeout, err)
 	}
@@ -135,6 +146,15 @@ func (f *brokerFlags) openAMQP(ctx context.Context, c *console, timeout time.Dur
 		return nil, fmt.Errorf("the broker at %s: %w", strings.Join(config.Addresses, ", "), err)
 	}
 	return rt, nil
+}
+
+// log is the option that --log asks for, if it does.
+func (f *brokerFlags) log(c *console) []weir.RuntimeOption {
+	if f.Log == "off" {
+		return nil
+	}
+	level, _ := zerolog.ParseLevel(f.Log) // kong has checked it
+	return []weir.RuntimeOption{weir.WithLog(newLog(c.err, !c.errIsTTY).Level(level))}
 }
 
 func newLog(out io.Writer, plain bool) zerolog.Logger {

@@ -15,6 +15,16 @@ func standard() *console {
 	return &console{in: os.Stdin, out: os.Stdout, err: os.Stderr, outIsTTY: isTTY(os.Stdout), errIsTTY: isTTY(os.Stderr)}
 }
 
+// width is how many columns there are on standard output.
+func (c *console) width() int {
+	if f, ok := c.out.(*os.File); ok {
+		if width, _, err := term.GetSize(int(f.Fd())); err == nil && width > 0 {
+			return min(max(width, 60), 120)
+		}
+	}
+	return 100
+}
+
 func isTTY(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
 
 // stopper is how a person ends a command: asked once it ends in order, asked twice at once.

@@ -196,7 +196,7 @@ func TestDamagedContainerIsWrittenUpToTheDamage(t *testing.T) {
 		{"no records", whole[:600], 0, "standard input: record 1, in block 1: the file is cut off"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			rt, stop := embedded(t), stopperOf(t)
+			rt, stop := onEmbeddedRuntime(t), stopperOf(t)
 			_, err := writeOn(t, rt, stop, strings.NewReader(c.file), "--format", "avro")
 			var wrong usageError
 			if err == nil || errors.As(err, &wrong) {
@@ -234,7 +234,7 @@ func TestContainerThatIsNotTaken(t *testing.T) {
 		{strings.Replace(file, "avro.codec\x0edeflate", "avro.codec\x0ebzip2  ", 1), nil, false, "what can be read is"},
 		{strings.Replace(file, `"long"`, `"gong"`, 1), nil, false, "unusable schema"},
 	} {
-		rt, stop := embedded(t), stopperOf(t)
+		rt, stop := onEmbeddedRuntime(t), stopperOf(t)
 		_, err := writeOn(t, rt, stop, strings.NewReader(c.file), append(c.args, "--format", "avro")...)
 		var wrong usageError
 		if err == nil || !strings.Contains(err.Error(), c.say) || errors.As(err, &wrong) != c.usage {
@@ -246,7 +246,7 @@ func TestContainerThatIsNotTaken(t *testing.T) {
 	if err := os.WriteFile(same, []byte(annotated), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if said, err := writeOn(t, embedded(t), stopperOf(t), strings.NewReader(file), "--format", "avro", "--schema", same); err != nil {
+	if said, err := writeOn(t, onEmbeddedRuntime(t), stopperOf(t), strings.NewReader(file), "--format", "avro", "--schema", same); err != nil {
 		t.Error(said, err)
 	}
 }
@@ -255,7 +255,7 @@ func TestInterruptedBeforeTheHeader(t *testing.T) {
 	in, w := io.Pipe()
 	stop := stopperOf(t)
 	stop.press()
-	if _, err := writeOn(t, embedded(t), stop, in, "--format", "avro"); err == nil || !strings.Contains(err.Error(), "nothing was sent") {
+	if _, err := writeOn(t, onEmbeddedRuntime(t), stop, in, "--format", "avro"); err == nil || !strings.Contains(err.Error(), "nothing was sent") {
 		t.Error(err)
 	}
 	_ = w.Close()
@@ -265,7 +265,7 @@ func TestContainerIsWholeHoweverItEnds(t *testing.T) {
 	records, schema := orderRecords(t, 1000), schemaFile(t)
 	avroArgs := []string{"--format", "avro", "--schema", schema}
 	write := func(t *testing.T) func(out io.Writer, stop *stopper, args ...string) string {
-		rt := embedded(t)
+		rt := onEmbeddedRuntime(t)
 		if _, err := writeOn(t, rt, stopperOf(t), strings.NewReader(container(t, records)), "--format", "avro"); err != nil {
 			t.Fatal(err)
 		}
@@ -302,7 +302,7 @@ func TestContainerIsWholeHoweverItEnds(t *testing.T) {
 	})
 	t.Run("nothing came", func(t *testing.T) {
 		var out bytes.Buffer
-		if said, err := readOn(t, embedded(t), stopperOf(t), &out, append(avroArgs, "--idle", "50ms")...); err != nil {
+		if said, err := readOn(t, onEmbeddedRuntime(t), stopperOf(t), &out, append(avroArgs, "--idle", "50ms")...); err != nil {
 			t.Fatal(said, err)
 		}
 		mustBeRecords(t, contents(t, out.String()), nil)
@@ -315,7 +315,7 @@ func TestRecordThatIsNoneOfTheContainersSchema(t *testing.T) {
 		policy string
 		fails  bool
 	}{{"fail", true}, {"skip", false}, {"dead-letter", false}} {
-		rt, stop := embedded(t), stopperOf(t)
+		rt, stop := onEmbeddedRuntime(t), stopperOf(t)
 		for _, in := range []struct {
 			text string
 			args []string

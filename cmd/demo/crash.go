@@ -29,6 +29,10 @@ func crashable() []messages.Child {
 	return []messages.Child{messages.DataConsumer, messages.DataProducer, messages.StatusConsumer, messages.StatusProducer, messages.HealthTicker, messages.MetricsAggregator}
 }
 
+func crashKinds() []crashKind {
+	return []crashKind{crashPanic, crashError, crashGoexit, crashHang}
+}
+
 // crashSpec is one --crash flag.
 type crashSpec struct {
 	Actor messages.Child
@@ -44,15 +48,23 @@ func (s *crashSpec) UnmarshalText(text []byte) error {
 		return fmt.Errorf("%q is not ACTOR=KIND@EVERY, such as data-consumer=panic@200ms", text)
 	}
 	s.Actor, s.Kind = messages.Child(name), crashKind(kind)
-	if !contains(crashable(), s.Actor) {
-		return fmt.Errorf("%q: there is no actor %q; there are %s", text, name, list(crashable()))
+	err := s.check()
+	if err != nil {
+		return fmt.Errorf("%q: %w", text, err)
 	}
-	if kinds := []crashKind{crashPanic, crashError, crashGoexit, crashHang}; !contains(kinds, s.Kind) {
-		return fmt.Errorf("%q: an actor cannot crash by %q; it can by %s", text, kind, list(kinds))
-	}
-	var err error
 	if s.Every, err = time.ParseDuration(every); err != nil || s.Every <= 0 {
 		return fmt.Errorf("%q: %q is not a duration above 0, such as 200ms or 2s", text, every)
+	}
+	return nil
+}
+
+// check says whether there is such an actor and such a crash.
+func (s *crashSpec) check() error {
+	if !contains(crashable(), s.Actor) {
+		return fmt.Errorf("there is no actor %q; there are %s", s.Actor, list(crashable()))
+	}
+	if kinds := crashKinds(); !contains(kinds, s.Kind) {
+		return fmt.Errorf("an actor cannot crash by %q; it can by %s", s.Kind, list(kinds))
 	}
 	return nil
 }
@@ -77,8 +89,8 @@ func list[T ~string](all []T) string {
 // needRecords is how many records must have been delivered between two strikes, so that crashes slow the flow but never starve it.
 const needRecords = 100
 
-// errInjected marks a failure that --crash asked for.
-var errInjected = errors.New("injected by --crash")
+// errInjected marks a failure that the command line asked for.
+var errInjected = errors.New("injected on purpose")
 
 // injector crashes actors. They know nothing of it: it is middleware, inside the guard that stands around each of them.
 type injector struct {
@@ -204,7 +216,7 @@ func (in *injector) middleware(next actor.ReceiverFunc) actor.ReceiverFunc {
 func (in *injector) strike(kind crashKind) {
 	switch kind {
 	case crashPanic:
-		panic("injected by --crash")
+		panic("injected on purpose")
 	case crashError:
 		panic(&actors.Failure{Err: errInjected})
 	case crashGoexit:

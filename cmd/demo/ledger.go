@@ -16,6 +16,8 @@ type ledger struct {
 	readers []readerAccount
 	latency histogram // of first deliveries
 	last    time.Duration
+	marks   []*mark
+	deleted int // times that what carries the records was deleted
 }
 
 // writerAccount is what was tried for one writer.
@@ -23,11 +25,13 @@ type writerAccount struct {
 	attempted uint64 // all sequences below it
 	confirmed bitset
 	unsent    bitset // never handed to the broker after all
+	excused   uint64 // all sequences below it may have gone with what was deleted
 }
 
 // view is a set of readers that share the records: each must get to one of them. In fan-out each reader is a view of its own.
 type view struct {
 	delivered []bitset // by writer
+	committed []bitset // the same
 	first     int
 	missing   int // confirmed and not delivered, so far
 }
@@ -46,7 +50,7 @@ func newLedger(run uint64, writers, readers int, fanOut bool) *ledger {
 		l.views = make([]view, readers)
 	}
 	for i := range l.views {
-		l.views[i].delivered = make([]bitset, writers)
+		l.views[i].delivered, l.views[i].committed = make([]bitset, writers), make([]bitset, writers)
 	}
 	for i := range l.readers {
 		l.readers[i].next = make([]uint64, writers)
@@ -139,10 +143,24 @@ func (l *ledger) deliverOne(r *readerAccount, id *identity, now time.Duration) {
 		r.next[id.writer] = id.seq + 1
 	}
 	l.latency.add(now - id.at)
+	l.reached(r.view, id, now)
+}
+
+// commit notes that a reader has committed what it was handed.
+func (l *ledger) commit(reader int, records [][]byte) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	v := &l.views[l.readers[reader].view]
+	for _, record := range records {
+		if id, ok := readIdentity(record); ok && id.run == l.run && int(id.writer) < len(l.writers) {
+			v.committed[id.writer].add(id.seq)
+		}
+	}
 }
 
 // progress is what the ledger says while the run goes on.
 type progress struct {
+	Attempted                int
 	Sent, Confirmed, Unknown int
 	Delivered                int // first deliveries, over all readers
 	Missing                  int // confirmed, not delivered yet
@@ -152,6 +170,9 @@ type progress struct {
 
 // fates is what became of the records of a run.
 type fates struct {
+	// Attempted is Sent, and what never got as far as the broker: NotSent.
+	Attempted int `json:"attempted"`
+	NotSent   int `json:"not_sent"`
 	Sent      int `json:"sent"`
 	Confirmed int `json:"confirmed"`
 	Unknown   int `json:"unknown"`   // sent, and whether the broker has them was never learnt
@@ -166,7 +187,9 @@ type fates struct {
 // readerFates is what became of the records on the way to those who share them.
 type readerFates struct {
 	Delivered  int `json:"delivered"`  // each counted once
+	Committed  int `json:"committed"`  // of these, the commit said nil; what was handed over a second time and then committed counts, too
 	Lost       int `json:"lost"`       // confirmed, never delivered
+	Excused    int `json:"excused"`    // the same, but an experiment deleted what they were in
 	Unexpected int `json:"unexpected"` // delivered, never sent in this run
 	Corrupted  int `json:"corrupted"`  // the checksum is wrong
 	Duplicated int `json:"duplicated"` // deliveries beyond the first
@@ -175,7 +198,9 @@ type readerFates struct {
 
 func (f *readerFates) add(o readerFates) {
 	f.Delivered += o.Delivered
+	f.Committed += o.Committed
 	f.Lost += o.Lost
+	f.Excused += o.Excused
 	f.Unexpected += o.Unexpected
 	f.Corrupted += o.Corrupted
 	f.Duplicated += o.Duplicated
@@ -189,7 +214,10 @@ func (l *ledger) progress() (p progress) {
 	p.Sent, p.Confirmed, p.Unknown = l.written()
 	for i := range l.views {
 		p.Delivered += l.views[i].first
-		p.Missing += l.views[i].missing
+		p.Missing += l.views[i].missing - l.excused(&l.views[i])
+	}
+	for i := range l.writers {
+		p.Attempted += int(l.writers[i].attempted)
 	}
 	for i := range l.readers {
 		p.Duplicated += l.readers[i].duplicated
@@ -213,8 +241,10 @@ func (l *ledger) fates() (f fates) {
 	defer l.mu.Unlock()
 	f.Sent, f.Confirmed, f.Unknown = l.written()
 	for i := range l.writers {
+		f.Attempted += int(l.writers[i].attempted)
 		f.Recovered += l.recovered(i)
 	}
+	f.NotSent = f.Attempted - f.Sent
 	f.Readers = make([]readerFates, len(l.views))
 	for i := range l.readers {
 		r := &l.readers[i]
@@ -226,7 +256,10 @@ func (l *ledger) fates() (f fates) {
 			v.Delivered += delivered.count()
 			v.Lost += l.writers[w].confirmed.without(delivered)
 			v.Unexpected += delivered.and(l.writers[w].unsent)
+			v.Committed += l.views[i].committed[w].count()
 		}
+		v.Excused = l.excused(&l.views[i])
+		v.Lost -= v.Excused
 		f.add(*v)
 	}
 	return f

@@ -22,10 +22,11 @@ const (
 
 // commands is the command line. One file a command.
 type commands struct {
-	Run   runCmd   `cmd:"" help:"Run writers and readers in this process, crash their actors if asked to, and report what became of every record."`
-	Write writeCmd `cmd:"" help:"Write lines of text or JSON, or the records of an Avro container file, from a file or standard input to a channel."`
-	Read  readCmd  `cmd:"" help:"Read records from a channel to standard output, a line each or as an Avro container file."`
-	Sniff sniffCmd `cmd:"" help:"Show the peers of a channel live, without being seen."`
+	Run        runCmd        `cmd:"" help:"Run writers and readers in this process, crash their actors if asked to, and report what became of every record."`
+	Write      writeCmd      `cmd:"" help:"Write lines of text or JSON, or the records of an Avro container file, from a file or standard input to a channel."`
+	Read       readCmd       `cmd:"" help:"Read records from a channel to standard output, a line each or as an Avro container file."`
+	Experiment experimentCmd `cmd:"" help:"Make broker, network and actors fail while records flow, and tell what happens: a timeline, and what became of every record."`
+	Sniff      sniffCmd      `cmd:"" help:"Show the peers of a channel live, without being seen."`
 }
 
 const overview = `weir: supervised channels over RabbitMQ.

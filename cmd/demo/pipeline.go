@@ -287,7 +287,10 @@ func (p *pipeline) read(ctx context.Context, reader int) {
 			return
 		}
 		p.ledger.deliver(reader, batch.Values, p.since())
-		if err := batch.Commit(p.hard); err != nil && !errors.Is(err, weir.ErrRedelivered) {
+		switch err := batch.Commit(p.hard); {
+		case err == nil:
+			p.ledger.commit(reader, batch.Values)
+		case !errors.Is(err, weir.ErrRedelivered):
 			return
 		}
 	}

@@ -86,7 +86,7 @@ func readStream(t *testing.T, rt *weir.Runtime, args ...string) (out, said strin
 }
 
 func TestCountEndsAnywhereInAStream(t *testing.T) {
-	rt, in := embedded(t), textLines(5000)
+	rt, in := onEmbeddedRuntime(t), textLines(5000)
 	writeStream(t, rt, in)
 	all, at := "", 0
 	for _, n := range []int{1, 7, 1250, 3742} {
@@ -115,7 +115,7 @@ func tail(in string, n int) string {
 }
 
 func TestInterruptedReaderOfAStreamGoesOnBehindItsCommits(t *testing.T) {
-	rt, in := embedded(t), textLines(5000)
+	rt, in := onEmbeddedRuntime(t), textLines(5000)
 	writeStream(t, rt, in)
 	first := &pressing{stop: stopperOf(t)}
 	if said, err := readOn(t, rt, first.stop, first, onStream("--name", "r")...); err != nil {
@@ -128,7 +128,7 @@ func TestInterruptedReaderOfAStreamGoesOnBehindItsCommits(t *testing.T) {
 }
 
 func TestContainerOutOfAStreamEndsAnywhere(t *testing.T) {
-	rt, records, schema := embedded(t), orderRecords(t, 3000), schemaFile(t)
+	rt, records, schema := onEmbeddedRuntime(t), orderRecords(t, 3000), schemaFile(t)
 	writeStream(t, rt, container(t, records), "--format", "avro")
 	args := []string{"--format", "avro", "--schema", schema, "--name", "r", "--count"}
 	first, _ := readStream(t, rt, append(args, "1234")...)
@@ -137,7 +137,7 @@ func TestContainerOutOfAStreamEndsAnywhere(t *testing.T) {
 }
 
 func TestRecordThatIsNoRecordIsNamedByItsOffset(t *testing.T) {
-	rt, schema := embedded(t), schemaFile(t)
+	rt, schema := onEmbeddedRuntime(t), schemaFile(t)
 	lines := orderLines(20)
 	writeStream(t, rt, tail(lines, 10), "--schema", schema)
 	writeStream(t, rt, "no avro\n")
@@ -178,7 +178,7 @@ func dead(t *testing.T, rt *weir.Runtime, queue string) string {
 }
 
 func TestOutputOfAStreamThatNobodyReads(t *testing.T) {
-	rt, in := embedded(t), textLines(5000)
+	rt, in := onEmbeddedRuntime(t), textLines(5000)
 	writeStream(t, rt, in)
 	out := &full{room: len(in) / 2}
 	said, err := readOn(t, rt, stopperOf(t), out, onStream("--name", "r")...)
@@ -193,7 +193,7 @@ func TestOutputOfAStreamThatNobodyReads(t *testing.T) {
 
 func TestASecondWriterOfANameIsToldSo(t *testing.T) {
 	t.Parallel() // it tries for two seconds
-	rt := embedded(t)
+	rt := onEmbeddedRuntime(t)
 	if _, err := weir.OpenWriter(t.Context(), rt, "c", weir.Text(), weir.Name("shop"), weir.Stream(), weir.Create()); err != nil {
 		t.Fatal(err)
 	}
@@ -207,7 +207,7 @@ func TestASecondWriterOfANameIsToldSo(t *testing.T) {
 }
 
 func TestAWriterGoesOnBehindWhatItsNameHas(t *testing.T) {
-	rt, in := embedded(t), textLines(3000)
+	rt, in := onEmbeddedRuntime(t), textLines(3000)
 	writeStream(t, rt, in, "--name", "shop")
 	writeStream(t, rt, in, "--name", "shop")
 	if out, _ := readStream(t, rt, "--count", "6000"); out != in+in {
@@ -216,7 +216,7 @@ func TestAWriterGoesOnBehindWhatItsNameHas(t *testing.T) {
 }
 
 func TestALineThatNoFrameHasRoomForIsNamed(t *testing.T) {
-	rt := embedded(t)
+	rt := onEmbeddedRuntime(t)
 	in := "short\n" + strings.Repeat("x", weir.DefaultStreamMaxRecord+1) + "\n"
 	_, err := writeOn(t, rt, stopperOf(t), strings.NewReader(in), onStream()...)
 	if err == nil || !strings.Contains(err.Error(), "line 2: ") || !strings.Contains(err.Error(), "the most is 1047552; 0 records") {
@@ -225,7 +225,7 @@ func TestALineThatNoFrameHasRoomForIsNamed(t *testing.T) {
 }
 
 func TestTheOtherPlaneIsNamed(t *testing.T) {
-	rt := embedded(t)
+	rt := onEmbeddedRuntime(t)
 	if said, err := writeOn(t, rt, stopperOf(t), strings.NewReader("x\n")); err != nil {
 		t.Fatal(said, err)
 	}

@@ -20,6 +20,16 @@ func startProgress(c *console, p *pipeline, stop *stopper, plain bool) display {
 	return startScreen(c, m, stop)
 }
 
+// startTimeline gives what says the entries of a timeline, on the screen above the tree, or line by line. end ends it.
+func startTimeline(c *console, p *pipeline, stop *stopper, plain bool) (say func(entry), end func()) {
+	look := newStyles(c.err)
+	if plain {
+		return func(e entry) { c.say("%s", e.line(100, look)) }, func() {}
+	}
+	s := startScreen(c, newMeter(p), stop)
+	return func(e entry) { s.program.Println(e.line(int(s.columns.Load()), look)) }, s.end
+}
+
 // meter measures a run's speed over the last seconds.
 type meter struct {
 	p       *pipeline

@@ -11,7 +11,7 @@ import (
 )
 
 func TestCountTakesExactlySoMany(t *testing.T) {
-	rt, stop := embedded(t), stopperOf(t)
+	rt, stop := onEmbeddedRuntime(t), stopperOf(t)
 	in := textLines(1000)
 	if _, err := writeOn(t, rt, stop, strings.NewReader(in)); err != nil {
 		t.Fatal(err)
@@ -44,7 +44,7 @@ func (f *full) Write(p []byte) (int, error) {
 }
 
 func TestWhatWasNotWrittenIsNotCommitted(t *testing.T) {
-	rt, stop := embedded(t), stopperOf(t)
+	rt, stop := onEmbeddedRuntime(t), stopperOf(t)
 	in := textLines(1000)
 	if _, err := writeOn(t, rt, stop, strings.NewReader(in)); err != nil {
 		t.Fatal(err)
@@ -75,7 +75,7 @@ func (p *pressing) Write(b []byte) (int, error) {
 }
 
 func TestInterruptedReaderCommitsWhatItWrote(t *testing.T) {
-	rt := embedded(t)
+	rt := onEmbeddedRuntime(t)
 	in := textLines(1000)
 	if _, err := writeOn(t, rt, stopperOf(t), strings.NewReader(in)); err != nil {
 		t.Fatal(err)
@@ -95,7 +95,7 @@ func TestInterruptedReaderCommitsWhatItWrote(t *testing.T) {
 }
 
 func TestRecordThatIsNoRecordStopsTheReadAndStays(t *testing.T) {
-	rt, stop, schema := embedded(t), stopperOf(t), schemaFile(t)
+	rt, stop, schema := onEmbeddedRuntime(t), stopperOf(t), schemaFile(t)
 	if _, err := writeOn(t, rt, stop, strings.NewReader("no avro\n")); err != nil {
 		t.Fatal(err)
 	}
@@ -111,7 +111,7 @@ func TestRecordThatIsNoRecordStopsTheReadAndStays(t *testing.T) {
 
 func TestDeleteSaysWhichPeerIsOpen(t *testing.T) {
 	t.Parallel() // it waits for the peer
-	rt, stop := embedded(t), stopperOf(t)
+	rt, stop := onEmbeddedRuntime(t), stopperOf(t)
 	w, err := weir.OpenWriter(t.Context(), rt, "c", weir.Text(), weir.Name("still-here"), weir.Create())
 	if err != nil {
 		t.Fatal(err)

@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	tea "github.com/charmbracelet/bubbletea"
@@ -17,6 +18,7 @@ import (
 // before remains, and the last picture does, too.
 type screen struct {
 	program *tea.Program
+	columns *atomic.Int64 // of the terminal
 	done    chan struct{}
 }
 
@@ -25,8 +27,9 @@ func startScreen(c *console, m *meter, stop *stopper) *screen {
 	if f, ok := c.in.(*os.File); ok && isTTY(f) {
 		in = f
 	}
-	s := &screen{done: make(chan struct{})}
-	s.program = tea.NewProgram(&picture{meter: m, press: stop.press, look: newStyles(c.err), width: 100, height: 40},
+	s := &screen{columns: &atomic.Int64{}, done: make(chan struct{})}
+	s.columns.Store(100)
+	s.program = tea.NewProgram(&picture{meter: m, press: stop.press, look: newStyles(c.err), columns: s.columns, width: 100, height: 40},
 		tea.WithOutput(c.err), tea.WithInput(in), tea.WithoutSignalHandler())
 	go func() {
 		defer close(s.done)
@@ -57,6 +60,7 @@ type picture struct {
 	press         func()
 	pressed       int
 	look          styles
+	columns       *atomic.Int64
 	width, height int
 	text          string
 }
@@ -76,6 +80,7 @@ func (p *picture) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		return p, next()
 	case tea.WindowSizeMsg:
 		p.width, p.height = m.Width, m.Height
+		p.columns.Store(int64(m.Width))
 	case tea.KeyMsg:
 		if m.Type == tea.KeyCtrlC {
 			p.pressed++

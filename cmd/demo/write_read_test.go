@@ -25,7 +25,7 @@ func schemaFile(t *testing.T) string {
 }
 
 // embedded gives a Runtime in this process: both ends of a test's channel share it.
-func embedded(t *testing.T) *weir.Runtime {
+func onEmbeddedRuntime(t *testing.T) *weir.Runtime {
 	rt := weir.Embedded()
 	t.Cleanup(func() {
 		if err := rt.Close(context.Background()); err != nil {
@@ -85,7 +85,7 @@ func orderLines(n int) string {
 // roundTrip writes lines and reads so many.
 func roundTrip(t *testing.T, in string, write, read []string) string {
 	t.Helper()
-	rt, stop := embedded(t), stopperOf(t)
+	rt, stop := onEmbeddedRuntime(t), stopperOf(t)
 	if said, err := writeOn(t, rt, stop, strings.NewReader(in), write...); err != nil {
 		t.Fatal(said, err)
 	}
@@ -140,7 +140,7 @@ func TestFirstBadRecordIsNamedAndNothingOfItsCallIsSent(t *testing.T) {
 		{"too long", strings.Repeat("x", maxBody+1), nil, []string{"line 4711 is longer"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			rt, stop := embedded(t), stopperOf(t)
+			rt, stop := onEmbeddedRuntime(t), stopperOf(t)
 			in := strings.Join(lines[:4710], "") + c.bad + "\n" + strings.Join(lines[4711:], "")
 			_, err := writeOn(t, rt, stop, strings.NewReader(in), c.args...)
 			if err == nil {
@@ -180,7 +180,7 @@ func (p *pausing) Read(b []byte) (int, error) {
 }
 
 func TestInterruptedWriterSaysWhatWasConfirmed(t *testing.T) {
-	rt := embedded(t)
+	rt := onEmbeddedRuntime(t)
 	in := &pausing{lines: strings.NewReader(textLines(2500)), stop: stopperOf(t), held: make(chan struct{})}
 	_, err := writeOn(t, rt, in.stop, in)
 	close(in.held)

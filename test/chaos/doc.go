@@ -1,7 +1,7 @@
 // Package chaos runs weir on a real RabbitMQ under randomised schedules of faults, each drawn from a seed.
 //
 //	plan.go, fault.go   what a seed says: the channel, its traffic, its faults and when
-//	proxy.go            the network between the channel and the node, which has faults of its own
+//	network.go          the network between the channel and the node, which has faults of its own: package network
 //	node.go, strike.go  the node, and how each fault is brought about: by the broker itself (erlang.go), by what it refuses
 //	                    (refuse.go), by users (pressure.go), by a raw publisher (poison.go)
 //	user.go             who writes and reads, and notes it in a ledger (test/ledger), from which what is wrong is computed

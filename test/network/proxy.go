@@ -1,4 +1,5 @@
-package chaos
+// Package network is the network between clients and a port of a broker, which has faults of its own: for schedules of faults (test/chaos) and for "demo experiment".
+package network
 
 import (
 	"errors"
@@ -134,7 +135,7 @@ func (p *Proxy) accept() {
 
 // serve carries one connection until its end.
 func (p *Proxy) serve(client *net.TCPConn) {
-	up, err := net.DialTimeout("tcp4", p.target, 5*time.Second)
+	up, err := net.DialTimeout("tcp", p.target, 5*time.Second)
 	if err != nil {
 		refuse(client)
 		return
