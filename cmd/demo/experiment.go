@@ -124,10 +124,11 @@ func (cmd *experimentCmd) Run(c *console, stop *stopper) error {
 		return err
 	}
 	result, err := cmd.conduct(c, newExperiment(cmd, arena, stop), stop)
-	if err = errors.Join(err, arena.close()); err != nil {
-		return err
+	closed := arena.close()
+	if err != nil {
+		return errors.Join(err, closed)
 	}
-	if err := cmd.tell(c, result); err != nil {
+	if err := errors.Join(cmd.tell(c, result), closed); err != nil {
 		return err
 	}
 	if !result.OK {

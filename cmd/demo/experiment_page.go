@@ -29,6 +29,7 @@ func (r *experimentReport) page(to io.Writer) error {
 	t, err := template.New("page").Funcs(template.FuncMap{
 		"ms": msText, "dash": orDash, "causes": causes, "seconds": func(ms float64) float64 { return ms / 1e3 },
 		"class": func(h happening) string { return classOf(h) }, "words": func(e entry) string { return e.sentence() },
+		"began": func(f faultReport) *float64 { return f.beganAt() },
 	}).Parse(pageText)
 	if err != nil {
 		return err

@@ -41,12 +41,15 @@ type faultReport struct {
 	Replaced *float64 `json:"replaced_after_ms"`
 	// Recovered is when the first record that was attempted after the hit had got through, on a stream and in fan-out to every reader; null: none has.
 	Recovered *float64 `json:"recovered_after_ms"`
-	// AfterEnd is the same from the fault's end, where it lasts and no record had got through before.
+	// AfterEnd is the same for the first record that was attempted after the fault's end, counted from there; null where it does not last.
 	AfterEnd *float64 `json:"recovered_after_end_ms"`
 	// Failures counts those of children, next incarnations that failed, too, included.
-	Failures int    `json:"failures"`
-	Healed   bool   `json:"healed"`
-	Error    string `json:"error,omitempty"` // why it could not be brought about, or did not come to it
+	Failures int  `json:"failures"`
+	Healed   bool `json:"healed"`
+	// Skipped says that the experiment was ended before it struck. It is not held against the channel.
+	Skipped bool `json:"skipped,omitempty"`
+	// Error is why it could not be brought about.
+	Error string `json:"error,omitempty"`
 }
 
 // report computes it, when all is closed.
@@ -59,8 +62,9 @@ func (x *experiment) report(entries []entry, dropped int) *experimentReport {
 	r.Healed = x.fresh
 	for _, s := range x.strikes {
 		f := s.report()
+		f.Skipped = s.skipped || s.began > 0 && s.hit == 0 && s.broken == nil && x.stop.soft.Err() != nil
 		r.Faults = append(r.Faults, f)
-		r.Healed = r.Healed && f.Healed
+		r.Healed = r.Healed && (f.Healed || f.Skipped)
 	}
 	r.OK = r.OK && r.Healed && r.Records.Duplicated <= r.DuplicatesAtMost
 	r.Verdict = r.judge(x)
@@ -85,8 +89,6 @@ func (s *strike) report() faultReport {
 	switch {
 	case s.broken != nil:
 		f.Error = firstLine(s.broken)
-	case s.skipped:
-		f.Error = "the experiment was ended before"
 	case s.began > 0 && s.hit == 0:
 		f.Error = "it never struck: the actor handled no message any more"
 	}
@@ -102,7 +104,7 @@ func (r *experimentReport) judge(x *experiment) string {
 	case f.Unexpected+f.Corrupted > 0:
 		return "WRONG: records came that were never sent like that"
 	case r.Failure != "":
-		return fmt.Sprintf("FAILED: the channel failed; %s confirmed records were not delivered and are still at the broker", number(f.Undelivered))
+		return fmt.Sprintf("FAILED: the channel failed (%s); %s confirmed records were not delivered and are still at the broker", sortOf(x.p.tree.failed()), number(f.Undelivered))
 	case x.p.hard.Err() != nil:
 		return fmt.Sprintf("CUT OFF: by the second Ctrl-C, before all was through; %s confirmed records were not delivered", number(f.Undelivered))
 	case f.Duplicated > r.DuplicatesAtMost:
@@ -111,10 +113,24 @@ func (r *experimentReport) judge(x *experiment) string {
 		return "NOT HEALED: " + r.unhealed()
 	case !r.OK:
 		return "FAILED: " + strings.Join(r.Notes, "; ")
-	case f.Excused > 0:
-		return fmt.Sprintf("nothing was lost but the %s records that were deleted on purpose, and every fault has healed", number(f.Excused))
 	}
-	return "nothing was lost, and every fault has healed"
+	lost, healed := "nothing was lost", "every fault has healed"
+	if f.Excused > 0 {
+		lost += fmt.Sprintf(" but the %s records that were deleted on purpose", number(f.Excused))
+	}
+	if n := r.skipped(); n > 0 {
+		healed = fmt.Sprintf("what struck has healed; %d of %d faults did not strike, since Ctrl-C ended the experiment", n, len(r.Faults))
+	}
+	return lost + ", and " + healed
+}
+
+func (r *experimentReport) skipped() (n int) {
+	for i := range r.Faults {
+		if r.Faults[i].Skipped {
+			n++
+		}
+	}
+	return n
 }
 
 // unhealed says which fault it is, and why.
@@ -122,7 +138,7 @@ func (r *experimentReport) unhealed() string {
 	var all []string
 	for _, f := range r.Faults {
 		switch {
-		case f.Healed:
+		case f.Healed, f.Skipped:
 		case f.Error != "":
 			all = append(all, fmt.Sprintf("[%d] %s: %s", f.Number, f.Name, f.Error))
 		case f.Recovered == nil:
@@ -180,18 +196,27 @@ func (r *experimentReport) writeFaults(b *strings.Builder) {
 	_, _ = fmt.Fprintln(w, "  fault\tbegan\tdetected\treplaced\trecovered\tafter its end\tfailures\t")
 	for _, f := range r.Faults {
 		name := fmt.Sprintf("[%d] %s %s", f.Number, f.Name, f.Argument)
-		if f.Error != "" {
-			_, _ = fmt.Fprintf(w, "  %s\t%s\t\n", name, f.Error)
-			continue
-		}
-		_, _ = fmt.Fprintf(w, "  %s\t%.2f s\t%s\t%s\t%s\t%s\t%d\t%s\n", name, f.Began/1e3, orDash(f.Detected), orDash(f.Replaced), orDash(f.Recovered), orDash(f.AfterEnd), f.Failures, f.healedText())
+		_, _ = fmt.Fprintf(w, "  %s\t%s\t%s\t%s\t%s\t%s\t%d\t%s\n", name, orDash(f.beganAt()), orDash(f.Detected), orDash(f.Replaced), orDash(f.Recovered), orDash(f.AfterEnd), f.Failures, f.healedText())
 	}
 	_ = w.Flush()
 }
 
+// beganAt is nil when it never did.
+func (f *faultReport) beganAt() *float64 {
+	if f.Began == 0 {
+		return nil
+	}
+	return &f.Began
+}
+
 func (f *faultReport) healedText() string {
-	if f.Healed {
+	switch {
+	case f.Healed:
 		return "healed"
+	case f.Skipped:
+		return "did not strike"
+	case f.Error != "":
+		return "FAILED"
 	}
 	return "NOT HEALED"
 }

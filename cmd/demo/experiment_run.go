@@ -190,12 +190,12 @@ func (x *experiment) bringAbout(s *strike) {
 		x.crash(s)
 		return
 	}
-	hit, err := x.arena.begin(x.faults, x, s.fault)
+	hit, err := x.arena.begin(x.stop.soft, x, s.fault)
 	if err == nil {
 		x.struck(s, hit.Sub(x.beginning()))
 	}
 	ended := hit
-	if s.kind.length > 0 { // also what has begun by half only
+	if s.lasts() { // also what has begun by half only
 		x.until(x.now() + s.length)
 		ctx, cancel := context.WithTimeout(x.stop.hard, mending)
 		var failed error
@@ -208,11 +208,22 @@ func (x *experiment) bringAbout(s *strike) {
 		x.line.add(x.now(), entry{What: hapBroken, Fault: s.n, Text: fmt.Sprintf("%s could not be brought about: %v", s.kind.name, err)})
 		return
 	}
-	at := ended.Sub(x.beginning())
+	x.over(s, ended.Sub(x.beginning()))
+}
+
+// over notes the end of a fault. Of one that lasts it counts how long after it the first new record gets through.
+func (x *experiment) over(s *strike, at time.Duration) {
 	x.change(func() { s.ended = at })
-	if s.kind.length > 0 {
-		x.line.add(at, entry{What: hapEnds, Fault: s.n, Text: s.kind.name + " is over"})
+	if !s.lasts() {
+		return
 	}
+	x.line.add(at, entry{What: hapEnds, Fault: s.n, Text: s.kind.name + " is over"})
+	x.await(at, func(through time.Duration) {
+		x.mu.Lock()
+		s.after = through
+		x.mu.Unlock()
+		x.line.add(through, entry{What: hapRecovered, Fault: s.n, Text: fmt.Sprintf("a record that was attempted after the end of the fault got through, %s after it", short(through-at))})
+	})
 }
 
 // headline is the fault in a timeline.
@@ -250,17 +261,18 @@ func (x *experiment) struck(s *strike, at time.Duration) {
 	x.mu.Lock()
 	s.hit = at
 	x.mu.Unlock()
-	offset := x.p.began.Sub(x.p.start) // records count from the run's start
-	x.p.ledger.mark(at+offset, func(through time.Duration) {
+	x.await(at, func(through time.Duration) {
 		x.mu.Lock()
-		s.through = through - offset
-		text := fmt.Sprintf("a record that was attempted after the strike got through, %s after it", short(s.through-s.hit))
-		if ms := s.afterEnd(); ms != nil {
-			text += fmt.Sprintf(" and %s after its end", short(s.through-s.ended))
-		}
+		s.through = through
 		x.mu.Unlock()
-		x.line.add(s.through, entry{What: hapRecovered, Fault: s.n, Text: text})
+		x.line.add(through, entry{What: hapRecovered, Fault: s.n, Text: fmt.Sprintf("a record that was attempted after the strike got through, %s after it", short(through-at))})
 	})
+}
+
+// await calls back when a record that was attempted from that time on has got through. The ledger is locked then.
+func (x *experiment) await(from time.Duration, back func(through time.Duration)) {
+	offset := x.p.began.Sub(x.p.start) // the ledger's times count from the run's start
+	x.p.ledger.mark(from+offset, func(at time.Duration) { back(at - offset) })
 }
 
 // until waits for a time; false when the experiment is being ended.

@@ -169,6 +169,10 @@ func (c *chart) labels(all []faultReport) {
 	}
 }
 
+func (c *chart) bar(class string, from, to, y float64) {
+	fmt.Fprintf(c, `<rect class="%s" x="%.1f" y="%.1f" width="%.1f" height="4" rx="1.5"/>`+"\n", class, from, y, to-from)
+}
+
 // lane is a fault's own: while it lasts, until a record got through, and when it was noticed.
 func (c *chart) lane(f *faultReport, y float64) {
 	from, to, is := f.span()
@@ -178,11 +182,11 @@ func (c *chart) lane(f *faultReport, y float64) {
 		return
 	}
 	end := c.x(to)
-	fmt.Fprintf(c, `<rect class="bandbar" x="%.1f" y="%.1f" width="%.1f" height="5" rx="2"/>`+"\n", c.x(from), y-2.5, max(end-c.x(from), 4))
+	c.bar("bandbar", c.x(from), max(end, c.x(from)+4), y-4)
 	if f.Recovered != nil {
 		back := c.x((f.Hit + *f.Recovered) / 1e3)
-		c.path("outage", fmt.Sprintf("M%.1f %.1fH%.1f", c.x(f.Hit/1e3), y, max(back, c.x(f.Hit/1e3)+1)))
-		c.path("backmark", fmt.Sprintf("M%.1f %.1fl4.5 8h-9z", back, y-4))
+		c.bar("outage", c.x(f.Hit/1e3), max(back, c.x(f.Hit/1e3)+1), y+1)
+		c.path("backmark", fmt.Sprintf("M%.1f %.1fl4.5 8h-9z", back, y-3))
 		end = max(end, back)
 	}
 	if f.Detected != nil {

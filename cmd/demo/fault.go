@@ -171,10 +171,16 @@ func whoseArgument() *argument {
 		write: func(f *fault) string { return f.whose }}
 }
 
-// nearest gives the three names that are most like one that there is not.
+// nearest gives the three names that are most like one that there is not: those that begin like it first.
 func nearest(name string, all []string) []string {
 	all = slices.Clone(all)
-	slices.SortStableFunc(all, func(a, b string) int { return edits(name, a) - edits(name, b) })
+	far := func(other string) int {
+		if name != "" && strings.HasPrefix(other, name) {
+			return 0
+		}
+		return edits(name, other)
+	}
+	slices.SortStableFunc(all, func(a, b string) int { return far(a) - far(b) })
 	return all[:min(3, len(all))]
 }
 

@@ -31,9 +31,10 @@ func draw(seed uint64, given []fault, length time.Duration, v venue, plane strin
 		s.faults = append(s.faults, &f)
 	}
 	if len(given) == 0 {
-		at := earliest
-		for range drawnFaults {
-			f := drawFault(rng, v, plane)
+		at, kinds := earliest, drawable(v, plane)
+		rng.Shuffle(len(kinds), func(i, k int) { kinds[i], kinds[k] = kinds[k], kinds[i] })
+		for _, kind := range kinds[:drawnFaults] {
+			f := drawFault(rng, kind)
 			f.at = (at + upTo(rng, time.Second)).Truncate(10 * time.Millisecond)
 			at = f.at + f.length + 3*time.Second // most have healed by then
 			s.faults = append(s.faults, f)
@@ -45,14 +46,17 @@ func draw(seed uint64, given []fault, length time.Duration, v venue, plane strin
 
 func upTo(rng *rand.Rand, d time.Duration) time.Duration { return time.Duration(rng.Int64N(int64(d))) }
 
-func drawFault(rng *rand.Rand, v venue, plane string) *fault {
-	var from []*faultKind
+// drawable are the kinds that a seed may draw there.
+func drawable(v venue, plane string) (all []*faultKind) {
 	for _, k := range faultKinds() {
 		if k.drawn && k.possible(v, plane) {
-			from = append(from, k)
+			all = append(all, k)
 		}
 	}
-	kind := from[rng.IntN(len(from))]
+	return all
+}
+
+func drawFault(rng *rand.Rand, kind *faultKind) *fault {
 	f := &fault{kind: kind, at: -1}
 	if err := f.takeDefaults(); err != nil {
 		panic(err) // a default that cannot be read is a bug, which a test finds

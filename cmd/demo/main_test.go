@@ -110,6 +110,19 @@ func TestWrongUsageIsStatus2AndSaysWhy(t *testing.T) {
 		{"write c --broker amqp://h --plane stream --create --retain 7", "neither an age"},
 		{"write c --broker amqp://h --plane stream --create --retain 1500ms", "whole seconds"},
 		{"write c --broker amqp://h --plane stream --sub-entries 65536", "65,535"},
+		{"experiment --fault frez", "the nearest are freeze"},
+		{"experiment --fault freeze@1s:x", "freeze takes LENGTH (default 5s)"},
+		{"experiment --fault kill", "the embedded broker cannot be made to do that: use --broker private"},
+		{"experiment --fault throttle", "use --broker private or --broker amqp://…"},
+		{"experiment --broker private --fault end-session", "the private broker cannot be made to do that: use --broker embedded"},
+		{"experiment --broker amqp://me:never-show-this@h --fault kill", "this would harm h:5672, which the experiment did not start: use --broker private"},
+		{"experiment --broker amqp://h --fault alarm", "use --broker embedded or --broker private"},
+		{"experiment --broker amqp://h --channel orders --fault delete-queue", "the channel orders may be somebody's"},
+		{"experiment --fault delete-stream", "add --plane stream"},
+		{"experiment --plane stream --fault delete-queue", "add --plane queue"},
+		{"experiment --report x.pdf", "must end in .html"},
+		{"experiment --for 0s", "--for 0s"},
+		{"experiment --broker private:1.2.3", "there is no RabbitMQ 1.2.3 here, only 3.10.8 and 4.0.5"},
 	} {
 		t.Run(c.args, func(t *testing.T) {
 			console, out, err := captured("")
@@ -124,7 +137,7 @@ func TestWrongUsageIsStatus2AndSaysWhy(t *testing.T) {
 }
 
 func TestEveryHelpShowsAnExample(t *testing.T) {
-	for _, args := range [][]string{{"--help"}, {"run", "--help"}, {"write", "--help"}, {"read", "--help"}} {
+	for _, args := range [][]string{{"--help"}, {"run", "--help"}, {"write", "--help"}, {"read", "--help"}, {"experiment", "--help"}} {
 		console, out, err := captured("")
 		if status := run(args, console); status != exitFine {
 			t.Errorf("%v: status %d: %s", args, status, err)

@@ -137,11 +137,15 @@ type interrupter struct {
 	output
 	when string
 	stop *stopper
+	also func() // pressed, too; may be nil
 }
 
 func (i *interrupter) Write(p []byte) (int, error) {
 	if strings.Contains(string(p), i.when) {
 		i.stop.press()
+		if i.also != nil {
+			i.also()
+		}
 	}
 	return i.output.Write(p)
 }

@@ -11,6 +11,7 @@ type strike struct {
 
 	began, hit, ended           time.Duration
 	detected, replaced, through time.Duration // through: the first record that was attempted after the hit and got everywhere
+	after                       time.Duration // the same of the first that was attempted after the end, where the fault lasts
 	failures                    int           // of children, those of next incarnations included
 	down                        int           // children that it brought down and that are not back
 	broken                      error         // it could not be brought about
@@ -27,8 +28,10 @@ func (s *strike) over() bool {
 
 // healed says that the channel is as before.
 func (s *strike) healed() bool {
-	return s.broken == nil && !s.skipped && s.ended > 0 && s.through > 0 && s.down == 0 && (s.detected > 0 || !s.mustBeSeen())
+	return s.broken == nil && s.ended > 0 && s.through > 0 && s.down == 0 && (s.after > 0 || !s.lasts()) && (s.detected > 0 || !s.mustBeSeen())
 }
+
+func (s *strike) lasts() bool { return s.kind.length > 0 }
 
 // open says that what happens may be of this fault.
 func (s *strike) open() bool { return s.began > 0 && s.broken == nil && !s.healed() }
@@ -46,11 +49,11 @@ func (s *strike) sinceHit(at time.Duration) *float64 {
 	return &ms
 }
 
-// afterEnd gives how long after the fault's end a record got through; nil where it does not last, or one had got through before.
+// afterEnd gives how long after the fault's end the first record got through that was attempted after it; nil where the fault does not last.
 func (s *strike) afterEnd() *float64 {
-	if s.kind.length == 0 || s.through == 0 || s.ended == 0 || s.through < s.ended {
+	if !s.lasts() || s.after == 0 {
 		return nil
 	}
-	ms := milliseconds(s.through - s.ended)
+	ms := milliseconds(s.after - s.ended)
 	return &ms
 }
