@@ -27,7 +27,7 @@ type experimentCmd struct {
 func (*experimentCmd) Help() string {
 	return `Where it happens: without --broker on a broker in this process. With --broker private on a RabbitMQ node that it starts itself (private:3.10.8 and private:4.0.5 say which; Debian 12 or 13 and root or sudo, the first time it fetches the broker: 30 s), which can be killed, frozen and cut off. With --broker amqp://… on your own: then only what the client's side can bring about is possible, crashes of actors and a bad network between here and there, and the broker itself is left alone.
 
-The timeline tells, as it happens, when a fault begins, who notices it and by which error, which incarnation (#2, the epoch) takes over, when the first record that was attempted after the strike got through, and when the fault ends. Faults of the broker come one after the other, and so do those of the network. The report is computed from the identities of the records, as that of "demo run".
+The timeline tells, as it happens, when a fault begins, who notices it and by which error, which incarnation (#2, the epoch) takes over, when the fault ends, and when a new record got through: one that was attempted after the strike, or after the end, and is with all readers who must have it. Faults of the broker come one after the other, and so do those of the network. The report is computed from the identities of the records, as that of "demo run".
 
 Exit status 0: nothing that was confirmed was lost, what came was right, duplicates were within what design.md promises, every fault has healed, and a fresh record of each writer got through at the end. Otherwise 1, with a sentence that says why.
 

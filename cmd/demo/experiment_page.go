@@ -15,7 +15,7 @@ var pageText string
 type pageData struct {
 	R              *experimentReport
 	Title, Command string
-	Mean, Span     string
+	Mean, CutOff   string
 	Tiles, Ledger  []pageFigure
 	Wide, Narrow   template.HTML
 	Notes          []string
@@ -28,20 +28,22 @@ type pageFigure struct{ Name, Value, Note, Class string }
 func (r *experimentReport) page(to io.Writer) error {
 	t, err := template.New("page").Funcs(template.FuncMap{
 		"ms": msText, "dash": orDash, "causes": causes, "seconds": func(ms float64) float64 { return ms / 1e3 },
-		"class": func(h happening) string { return classOf(h) }, "words": func(e entry) string { return e.sentence() },
+		"class": func(h happening) string { return classOf(h) }, "words": func(e entry) string { return e.brief() },
 		"began": func(f faultReport) *float64 { return f.beganAt() },
 	}).Parse(pageText)
 	if err != nil {
 		return err
 	}
-	d := pageData{R: r, Title: strings.ToUpper(r.Verdict[:1]) + r.Verdict[1:], Command: strings.Join(r.Command, " "), Span: "100 ms", Tiles: r.tiles(), Ledger: r.accounts(), Notes: r.Notes}
+	d := pageData{R: r, Title: strings.ToUpper(r.Verdict[:1]) + r.Verdict[1:], Command: strings.Join(r.Command, " "), Tiles: r.tiles(), Ledger: r.accounts(), Notes: r.Notes}
 	if r.Rate > 0 {
 		d.Mean = number(int(r.Rate))
 	}
 	if r.Failure != "" {
 		d.Notes = append(d.Notes, r.Failure)
 	}
-	wide, narrow := r.picture(1080, 300), r.picture(350, 240)
+	const wideWidth, narrowWidth = 1080, 350
+	wide, narrow := r.picture(wideWidth, 300), r.picture(narrowWidth, 240)
+	d.CutOff = r.cutOff(wideWidth)
 	d.Wide, d.Narrow = template.HTML(wide), template.HTML(narrow) //nolint:gosec // what they hold of others is escaped
 	return t.Execute(to, d)
 }

@@ -193,10 +193,14 @@ func orDash(ms *float64) string {
 
 func (r *experimentReport) writeFaults(b *strings.Builder) {
 	w := tabwriter.NewWriter(b, 0, 0, 2, ' ', 0)
-	_, _ = fmt.Fprintln(w, "  fault\tbegan\tdetected\treplaced\trecovered\tafter its end\tfailures\t")
-	for _, f := range r.Faults {
-		name := fmt.Sprintf("[%d] %s %s", f.Number, f.Name, f.Argument)
-		_, _ = fmt.Fprintf(w, "  %s\t%s\t%s\t%s\t%s\t%s\t%d\t%s\n", name, orDash(f.beganAt()), orDash(f.Detected), orDash(f.Replaced), orDash(f.Recovered), orDash(f.AfterEnd), f.Failures, f.healedText())
+	_, _ = fmt.Fprintln(w, "  fault\tbegan\tdetected\treplaced\trecovered\tfrom end")
+	for i := range r.Faults {
+		f := &r.Faults[i]
+		mark, state := "✓", ""
+		if !f.Healed {
+			mark, state = "✗", "  "+f.healedText()
+		}
+		_, _ = fmt.Fprintf(w, "%s [%d] %s %s\t%s\t%s\t%s\t%s\t%s%s\n", mark, f.Number, f.Name, f.Argument, orDash(f.beganAt()), orDash(f.Detected), orDash(f.Replaced), orDash(f.Recovered), orDash(f.AfterEnd), state)
 	}
 	_ = w.Flush()
 }
@@ -209,10 +213,9 @@ func (f *faultReport) beganAt() *float64 {
 	return &f.Began
 }
 
+// healedText is for what has not healed.
 func (f *faultReport) healedText() string {
 	switch {
-	case f.Healed:
-		return "healed"
 	case f.Skipped:
 		return "did not strike"
 	case f.Error != "":

@@ -222,7 +222,7 @@ func (x *experiment) over(s *strike, at time.Duration) {
 		x.mu.Lock()
 		s.after = through
 		x.mu.Unlock()
-		x.line.add(through, entry{What: hapRecovered, Fault: s.n, Text: fmt.Sprintf("a record that was attempted after the end of the fault got through, %s after it", short(through-at))})
+		x.line.add(through, entry{What: hapRecovered, Fault: s.n, Text: fmt.Sprintf("a new record got through %s after the fault's end", short(through-at))})
 	})
 }
 
@@ -265,7 +265,7 @@ func (x *experiment) struck(s *strike, at time.Duration) {
 		x.mu.Lock()
 		s.through = through
 		x.mu.Unlock()
-		x.line.add(through, entry{What: hapRecovered, Fault: s.n, Text: fmt.Sprintf("a record that was attempted after the strike got through, %s after it", short(through-at))})
+		x.line.add(through, entry{What: hapRecovered, Fault: s.n, Text: fmt.Sprintf("a new record got through %s after the strike", short(through-at))})
 	})
 }
 
@@ -328,7 +328,7 @@ func (x *experiment) through() {
 	x.mu.Lock()
 	x.fresh = true
 	x.mu.Unlock()
-	x.line.add(x.now(), entry{What: hapHealed, Text: fmt.Sprintf("all is as before: a fresh record of each writer got through in %s", short(x.now()-began))})
+	x.line.add(x.now(), entry{What: hapHealed, Text: fmt.Sprintf("a fresh record of each writer got through in %s", short(x.now()-began))})
 }
 
 // proveWriter writes one more record, and waits until it is with all who must have it.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"html"
 	"math"
+	"slices"
 	"strings"
 )
 
@@ -14,7 +15,8 @@ type chart struct {
 	left, right   float64
 	top, bottom   float64
 	until         float64 // seconds
-	most          float64 // records a second
+	most          float64 // records a second at the top
+	peak          float64 // the highest rate, which may be cut off at the top
 }
 
 // laneHeight is one fault's lane.
@@ -24,11 +26,7 @@ const laneHeight = 20
 func (r *experimentReport) picture(width, height float64) string {
 	c := &chart{width: width, height: height, left: 52, right: 12, top: 22, bottom: 24}
 	rates := merged(r.Throughput, int(width))
-	for _, s := range rates {
-		c.until = max(c.until, s.At/1e3)
-		c.most = max(c.most, perSecond(s.Attempted, s.Span), perSecond(s.Confirmed, s.Span), perSecond(s.Delivered, s.Span))
-	}
-	c.until, c.most = max(c.until, 0.1), max(c.most, 1)
+	c.scale(rates)
 	total := height + laneHeight*float64(len(r.Faults)) + 6
 	fmt.Fprintf(c, `<svg viewBox="0 0 %.0f %.0f" role="img" aria-label="Throughput over time, with %d faults">`+"\n", width, total, len(r.Faults))
 	for i := range r.Faults {
@@ -44,6 +42,32 @@ func (r *experimentReport) picture(width, height float64) string {
 	}
 	c.WriteString("</svg>")
 	return c.String()
+}
+
+// scale says what the axes show. What flows in a moment after a fault would press the rest flat, so far higher peaks are cut off, and said.
+func (c *chart) scale(all []flowSample) {
+	var usual []float64
+	for _, s := range all {
+		c.until = max(c.until, s.At/1e3)
+		for _, n := range []int{s.Attempted, s.Confirmed, s.Delivered} {
+			if rate := perSecond(n, s.Span); rate > 0 {
+				usual, c.peak = append(usual, rate), max(c.peak, rate)
+			}
+		}
+	}
+	c.until, c.most = max(c.until, 0.1), max(c.peak, 1)
+	if slices.Sort(usual); len(usual) > 0 {
+		c.most = min(c.most, 3*usual[len(usual)*8/10])
+	}
+}
+
+// cutOff says what the picture leaves out.
+func (r *experimentReport) cutOff(width int) string {
+	c := &chart{}
+	if c.scale(merged(r.Throughput, width)); c.peak > c.most {
+		return "peaks of up to " + number(int(c.peak)) + " are cut off"
+	}
+	return ""
 }
 
 // merged joins samples until there are no more than so many.
@@ -76,7 +100,7 @@ func (c *chart) x(seconds float64) float64 {
 }
 
 func (c *chart) y(rate float64) float64 {
-	return c.height - c.bottom - (c.height-c.top-c.bottom)*rate/c.most
+	return c.height - c.bottom - (c.height-c.top-c.bottom)*min(rate/c.most, 1)
 }
 
 func (c *chart) path(class, d string) { fmt.Fprintf(c, `<path class="%s" d="%s"/>`+"\n", class, d) }
@@ -112,7 +136,7 @@ func step(most, marks float64) float64 {
 
 func thousands(v float64) string {
 	if v >= 10_000 {
-		return fmt.Sprintf("%gk", v/1e3)
+		return fmt.Sprintf("%gk", math.Round(v/100)/10)
 	}
 	return number(int(v))
 }

@@ -79,7 +79,7 @@ func (x *experiment) childReady(at time.Duration, e *messages.ChildReady) {
 		o.of.down--
 		o.of.replaced = at
 	}
-	text := fmt.Sprintf("ready %s after the failure", short(at-o.since))
+	text := fmt.Sprintf("ready after %s", short(at-o.since))
 	if o.attempts > 0 {
 		text += fmt.Sprintf(", at attempt %d", o.attempts+1)
 	}
