@@ -142,7 +142,9 @@ func (r *experimentReport) unhealed() string {
 		case f.Error != "":
 			all = append(all, fmt.Sprintf("[%d] %s: %s", f.Number, f.Name, f.Error))
 		case f.Recovered == nil:
-			all = append(all, fmt.Sprintf("[%d] %s: no record got through after it", f.Number, f.Name))
+			all = append(all, fmt.Sprintf("[%d] %s: no new record got through after it", f.Number, f.Name))
+		case f.Lasts && f.AfterEnd == nil:
+			all = append(all, fmt.Sprintf("[%d] %s: no new record got through after its end", f.Number, f.Name))
 		default:
 			all = append(all, fmt.Sprintf("[%d] %s: not every child was ready again", f.Number, f.Name))
 		}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"encoding/xml"
 	"errors"
@@ -133,20 +134,23 @@ func idleExperiment(t *testing.T, args ...string) *experiment {
 
 func TestAFaultThatHasNotHealedIsStatus1(t *testing.T) {
 	for name, c := range map[string]struct {
+		fault  string
 		strike strike
 		want   string
 	}{
-		"no record got through":  {strike{began: 1, hit: 2, ended: 2}, "no record got through after it"},
-		"a child is still down":  {strike{began: 1, hit: 2, ended: 2, through: 3, detected: 3, down: 1}, "not every child was ready again"},
-		"it could not be done":   {strike{began: 1, broken: broker.ErrPermission}, "permission denied"},
-		"a crash nobody noticed": {strike{began: 1, hit: 2, ended: 2, through: 3}, "not every child was ready again"},
+		"no record got through":     {"crash", strike{began: 1, hit: 2, ended: 2, detected: 3}, "no new record got through after it"},
+		"none after its end":        {"freeze", strike{began: 1, hit: 2, through: 3, ended: 4}, "no new record got through after its end"},
+		"a child is still down":     {"crash", strike{began: 1, hit: 2, ended: 2, through: 3, detected: 3, down: 1}, "not every child was ready again"},
+		"it could not be done":      {"crash", strike{began: 1, broken: broker.ErrPermission}, "permission denied"},
+		"a crash nobody noticed":    {"crash", strike{began: 1, hit: 2, ended: 2, through: 3}, "not every child was ready again"},
+		"an actor that never fails": {"crash", strike{began: 1}, "it never struck"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			x := idleExperiment(t, "--fault", "crash@1s")
+			x := idleExperiment(t, "--fault", c.fault+"@1s")
 			x.fresh = true
 			c.strike.fault, c.strike.n = x.strikes[0].fault, 1
 			x.strikes[0] = &c.strike
-			if r := x.report(nil, 0); r.OK || r.Healed || !strings.Contains(r.Verdict, "NOT HEALED: [1] crash: "+c.want) {
+			if r := x.report(nil, 0); r.OK || r.Healed || !strings.Contains(r.Verdict, "NOT HEALED: [1] "+c.fault+": "+c.want) {
 				t.Errorf("%v %s", r.OK, r.Verdict)
 			}
 		})
@@ -200,7 +204,7 @@ func TestFailuresAreBlamedOnTheirFault(t *testing.T) {
 		detected, isReplaced bool
 	}{{cut, 2, 0, true, true}, {crash, 1, 1, true, false}, {freeze, 1, 1, true, false}} {
 		if c.s.failures != c.failures || c.s.down != c.down || c.s.detected > 0 != c.detected || c.s.replaced > 0 != c.isReplaced {
-			t.Errorf("%s: %+v", c.s.kind.name, c.s)
+			t.Errorf("%s: %d failures, %d down, detected at %v, replaced at %v", c.s.kind.name, c.s.failures, c.s.down, c.s.detected, c.s.replaced)
 		}
 	}
 	var told []string
@@ -209,6 +213,21 @@ func TestFailuresAreBlamedOnTheirFault(t *testing.T) {
 	}
 	if got := strings.Join(told, " "); got != "failed replaced detected detected detected replaced" {
 		t.Errorf("told: %s", got)
+	}
+}
+
+func TestAFailureIsOfTheFaultThatIsNotOver(t *testing.T) {
+	x := idleExperiment(t, "--fault", "freeze@1s", "--fault", "cut@2s")
+	freeze, cut := x.strikes[0], x.strikes[1]
+	freeze.began, freeze.hit = 1, 1
+	cut.began, cut.hit, cut.ended, cut.through = 2, 2, 2, 3
+	failure := &messages.ChildFailed{From: messages.From{Child: messages.DataConsumer}, Err: broker.ErrUnavailable}
+	if x.blame(failure) != freeze {
+		t.Error("the cut has healed, and the broker is still frozen")
+	}
+	freeze.ended, freeze.through, freeze.after = 4, 5, 5
+	if x.blame(failure) != cut {
+		t.Error("both have healed: the last one is the more likely cause")
 	}
 }
 
@@ -297,6 +316,35 @@ func TestSamplesAddUpToTheLedger(t *testing.T) {
 	}
 	if n := len(merged(r.Throughput, 3)); n > 3 || n == 0 {
 		t.Errorf("merged into %d", n)
+	}
+}
+
+func TestTheLastSampleIsTaken(t *testing.T) {
+	l := newLedger(testRun, 1, 1, false)
+	l.attempt(0, 7)
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	if all := sampleFlow(ended, l, time.Now()); len(all) != 1 || all[0].Attempted != 7 {
+		t.Errorf("%+v", all)
+	}
+}
+
+func TestWhatIsDeletedIsExcused(t *testing.T) {
+	x := idleExperiment(t, "--fault", "delete-queue@1s")
+	x.p.ledger.attempt(0, 1)
+	x.p.ledger.confirm(0, 0, 1)
+	if _, err := x.arena.begin(t.Context(), x, x.strikes[0].fault); err != nil {
+		t.Fatal(err)
+	}
+	if f := x.p.ledger.fates(); f.Excused != 1 || f.Lost != 0 {
+		t.Errorf("%+v", f)
+	}
+}
+
+func TestTheCommandThatIsSaidHasNoPassword(t *testing.T) {
+	x := idleExperiment(t, "--broker", "amqp://me:never-show-this@h:7", "--fault", "cut@1s")
+	if said := x.title(); strings.Contains(said, "never-show-this") || !strings.Contains(said, "--broker amqp://h:7 --for 10s --rate 5000 --fault cut@1s") {
+		t.Error(said)
 	}
 }
 
