@@ -44,9 +44,21 @@ func (r *run) without(ctx context.Context, f Fault) (time.Duration, error) {
 	if err == nil {
 		_, err = r.eval(ctx, fmt.Sprintf(missed, node.Name()))
 	}
-	err = errors.Join(err, end(ctx, node))
+	err = errors.Join(err, end(ctx, node), r.whole(ctx))
 	r.node.is(node, false)
 	return hit, err
+}
+
+// whole waits until the cluster is itself again. The node that is asked may be the one that has to start again.
+func (r *run) whole(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, startLimit)
+	defer cancel()
+	for {
+		_, err := r.node.Ctl(ctx, "eval", whole)
+		if err == nil || ctx.Err() != nil {
+			return err
+		}
+	}
 }
 
 func thaw(_ context.Context, node *rabbit.Node) error { return node.Thaw() }
@@ -110,7 +122,7 @@ func (r *run) minority(ctx context.Context, f Fault) error {
 		})
 	}
 	all.Wait()
-	return errors.Join(errs...)
+	return errors.Join(errors.Join(errs...), r.whole(ctx))
 }
 
 // moveLeader has another node lead.

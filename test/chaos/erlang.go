@@ -26,6 +26,11 @@ Until(leader, fun() -> Leader() =:= To end), At.`
 // members is how many nodes have a copy of a queue or a stream.
 const members = `{ok, Q} = rabbit_amqqueue:lookup(rabbit_misc:r(<<"/">>, queue, <<"%s">>)), length(maps:get(nodes, amqqueue:get_type_state(Q))).`
 
+// whole waits until all nodes run, see each other, and none believes in a partition any more: for a while, since the one that was away may have to start again.
+const whole = `Is = fun() -> All = [node() | nodes()], length(All) =:= 3 andalso lists:all(fun(N) ->
+  rpc:call(N, rabbit, is_running, [], 2000) =:= true andalso length(rpc:call(N, erlang, nodes, [], 2000)) =:= 2 andalso rpc:call(N, rabbit_node_monitor, partitions, [], 2000) =:= [] end, All) end,
+(fun Again(0) -> ok; Again(N) -> case catch Is() of true -> timer:sleep(500), Again(N - 1); _ -> timer:sleep(200), Again(4) end end)(4).`
+
 // missed waits until the other nodes miss one.
 const missed = helpers + `Until(down, fun() -> not lists:member('%s', [node() | nodes()]) end), ok.`
 
