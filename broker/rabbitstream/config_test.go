@@ -48,6 +48,19 @@ func TestFromAMQP(t *testing.T) {
 	}
 }
 
+// Each stream has a leader of its own on a cluster, which must be dialled where it says that it is.
+func TestSeveralAddressesAreACluster(t *testing.T) {
+	for text, want := range map[string]bool{"host": false, "host,other": true} {
+		c, err := FromURL("rabbitmq-stream://" + text)
+		if err != nil || c.Advertised != want {
+			t.Errorf("%s: advertised %v, %v", text, c.Advertised, err)
+		}
+		if c := FromAMQP(rabbitmq.Config{Addresses: strings.Split(text, ",")}); c.Advertised != want {
+			t.Errorf("of AMQP's %s: advertised %v", text, c.Advertised)
+		}
+	}
+}
+
 func TestConfigIsChecked(t *testing.T) {
 	requests, err := rabbitmq.New(rabbitmq.Config{Addresses: []string{"host"}})
 	if err != nil {
