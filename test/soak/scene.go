@@ -183,8 +183,7 @@ func (s *scene) heals(ctx context.Context, wait func(context.Context) error) err
 		return err
 	case err := <-s.trouble:
 		cancel(err)
-		_ = <-done // of that
-		return err
+		return errors.Join(err, <-done)
 	}
 }
 
