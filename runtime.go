@@ -43,6 +43,7 @@ type Runtime struct {
 	open    map[*endpoint]struct{}
 	closed  bool
 	closing sync.Once
+	ended   chan struct{} // closed when the connections have ended
 }
 
 // RuntimeOption is one setting of a Runtime.
@@ -115,7 +116,7 @@ func OnPort(port broker.Port, opts ...RuntimeOption) *Runtime {
 	for _, opt := range opts {
 		opt(&s)
 	}
-	rt := &Runtime{system: s.system, port: port, closePort: func() {}, workers: &actors.Workers{}, hub: newHub(), log: s.log, id: rand.Text()[:8], open: map[*endpoint]struct{}{}}
+	rt := &Runtime{system: s.system, port: port, closePort: func() {}, workers: &actors.Workers{}, hub: newHub(), log: s.log, id: rand.Text()[:8], open: map[*endpoint]struct{}{}, ended: make(chan struct{})}
 	rt.env = actors.RealEnv(rt.workers, s.spawn...)
 	if rt.system == nil {
 		rt.system, rt.ownSystem = newSystem(&rt.log), true
@@ -162,13 +163,22 @@ func (rt *Runtime) Env() *actors.Env { return rt.env }
 // Subscribe gives the events of all endpoints of the Runtime from now on.
 func (rt *Runtime) Subscribe() *Subscription { return rt.hub.subscribe(nil) }
 
-// Close closes the endpoints that are still open, each in order, then the connections. The context bounds it; see Writer.Close. A second Close does nothing, and waits for the first.
+// Close closes the endpoints that are still open, each in order, then the connections. The context bounds it; see Writer.Close. On a broker that is silent a call of the stream client comes back only by its
+// own time-out: connections that have not ended by then end by themselves, and the error says so. A second Close does nothing, and waits for the first and for them.
 func (rt *Runtime) Close(ctx context.Context) (err error) {
-	rt.closing.Do(func() { err = rt.close(ctx) })
-	return err
+	rt.closing.Do(func() {
+		err = rt.closeEndpoints(ctx)
+		go rt.closeConnections()
+	})
+	select {
+	case <-rt.ended:
+		return err
+	case <-ctx.Done():
+		return errors.Join(err, fmt.Errorf("close the runtime: its connections have not ended yet: %w", ctx.Err()))
+	}
 }
 
-func (rt *Runtime) close(ctx context.Context) error {
+func (rt *Runtime) closeEndpoints(ctx context.Context) error {
 	rt.mu.Lock()
 	rt.closed = true
 	left := make([]*endpoint, 0, len(rt.open))
@@ -186,10 +196,14 @@ func (rt *Runtime) close(ctx context.Context) error {
 		})
 	}
 	wait.Wait()
+	return errors.Join(errs...)
+}
+
+func (rt *Runtime) closeConnections() {
+	defer close(rt.ended)
 	rt.streams.close()
 	rt.closePort()
 	rt.release()
-	return errors.Join(errs...)
 }
 
 func (rt *Runtime) release() {
