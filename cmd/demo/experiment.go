@@ -140,6 +140,7 @@ func (cmd *experimentCmd) Run(c *console, stop *stopper) error {
 // conduct makes the experiment, with its timeline on the screen.
 func (cmd *experimentCmd) conduct(c *console, x *experiment, stop *stopper) (*experimentReport, error) {
 	defer x.p.abort()
+	defer x.p.cut()
 	rt, err := x.arena.open(stop.soft, c, x.p.middleware())
 	if err != nil {
 		return nil, err

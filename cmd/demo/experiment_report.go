@@ -105,7 +105,7 @@ func (r *experimentReport) judge(x *experiment) string {
 		return "WRONG: records came that were never sent like that"
 	case r.Failure != "":
 		return fmt.Sprintf("FAILED: the channel failed (%s); %s confirmed records were not delivered and are still at the broker", sortOf(x.p.tree.failed()), number(f.Undelivered))
-	case x.p.hard.Err() != nil:
+	case x.stop.hard.Err() != nil:
 		return fmt.Sprintf("CUT OFF: by the second Ctrl-C, before all was through; %s confirmed records were not delivered", number(f.Undelivered))
 	case f.Duplicated > r.DuplicatesAtMost:
 		return fmt.Sprintf("TOO MANY DUPLICATES: %s, and the restarts allow for %s", number(f.Duplicated), number(r.DuplicatesAtMost))

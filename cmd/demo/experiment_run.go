@@ -59,12 +59,14 @@ type experiment struct {
 	strikes []*strike
 	down    map[string]*outage
 	settled time.Time // since when all strikes are over and healed, or given up
-	last    time.Time // when the last fault was over
-	fresh   bool      // a fresh record of each writer got through at the end
+	last    time.Time // when a fault began or was over last
+	// healsWithin is how long after the last fault all must be as before.
+	healsWithin time.Duration
+	fresh       bool // a fresh record of each writer got through at the end
 }
 
 func newExperiment(cmd *experimentCmd, a arena, stop *stopper) *experiment {
-	x := &experiment{cmd: cmd, arena: a, stop: stop, down: map[string]*outage{}}
+	x := &experiment{cmd: cmd, arena: a, stop: stop, down: map[string]*outage{}, healsWithin: experimentHeals}
 	x.scenario = draw(cmd.seed(), cmd.Fault, cmd.For, cmd.venue(), cmd.Plane)
 	src := &source{most: maxBodyOn(cmd.onStream()), more: x.goesOn}
 	x.p = newPipeline(flow{flowFlags: cmd.flowFlags, planeFlags: cmd.planeFlags, where: a.where(), rate: cmd.Rate, healWithin: experimentHeals}, src, stop)
@@ -138,6 +140,7 @@ func (x *experiment) flows() {
 	ctx, cancel := context.WithCancel(context.Background())
 	x.sampled = cancel
 	x.tasks.Go(func() { x.samples = sampleFlow(ctx, x.p.ledger, x.p.began) })
+	x.tasks.Go(func() { x.giveUp(ctx) })
 	x.faults, x.noFaults = context.WithCancel(x.p.soft)
 	for _, lane := range x.lanes() {
 		x.striking.Go(func() {
@@ -291,20 +294,44 @@ func (x *experiment) until(at time.Duration) bool {
 func (x *experiment) goesOn() bool {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	over, healed := true, true
+	over, healed := x.standing()
+	if over && healed && x.settled.IsZero() {
+		x.settled = time.Now()
+	}
+	return !over || !healed || time.Since(x.settled) < afterwards || x.now0() < x.scenario.length
+}
+
+// standing says whether all faults are over, and whether what struck has healed.
+func (x *experiment) standing() (over, healed bool) {
+	over, healed = true, true
 	for _, s := range x.strikes {
 		over = over && s.over()
 		healed = healed && (s.healed() || s.broken != nil)
 	}
-	switch {
-	case !over:
-		return true
-	case healed && x.settled.IsZero():
-		x.settled = time.Now()
-	case !healed && time.Since(x.last) > experimentHeals:
-		return false
+	return over, healed
+}
+
+// giveUp ends a pipeline that does not heal, until the context ends: what cannot be sent would be waited for for ever.
+func (x *experiment) giveUp(ctx context.Context) {
+	look := time.NewTicker(lookEvery)
+	defer look.Stop()
+	for {
+		select {
+		case <-look.C:
+		case <-ctx.Done():
+			return
+		}
+		x.mu.Lock()
+		over, healed := x.standing()
+		late := over && !healed && time.Since(x.last) > x.healsWithin
+		x.mu.Unlock()
+		if late {
+			x.p.notes.add(true, "not all had healed %v after the last fault", x.healsWithin)
+			x.p.abort()
+			x.p.cut()
+			return
+		}
 	}
-	return !healed || time.Since(x.settled) < afterwards || x.now0() < x.scenario.length
 }
 
 // through implements attendant: a fresh record of each writer must get through.

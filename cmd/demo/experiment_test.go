@@ -231,6 +231,30 @@ func TestAFailureIsOfTheFaultThatIsNotOver(t *testing.T) {
 	}
 }
 
+// stuckArena does not end what it began.
+type stuckArena struct{ *embeddedArena }
+
+func (stuckArena) end(context.Context, *experiment, *fault) (time.Time, error) {
+	return time.Now(), nil
+}
+
+func TestAnExperimentThatDoesNotHealEnds(t *testing.T) {
+	t.Parallel()
+	cmd := &parseInto(t, "experiment", "--plain", "--for", "1s", "--fault", "alarm@200ms:100ms").Experiment
+	stop := stopperOf(t)
+	a := stuckArena{newEmbeddedArena(&cmd.brokerFlags)}
+	defer a.close()
+	x := newExperiment(cmd, a, stop)
+	x.healsWithin = 500 * time.Millisecond
+	r, err := cmd.conduct(&console{err: &output{}}, x, stop)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.OK || r.Healed || !strings.HasPrefix(r.Verdict, "NOT HEALED: [1] alarm: no new record got through after it") || r.Records.Unknown == 0 {
+		t.Errorf("%v %s, %+v", r.OK, r.Verdict, r.Records)
+	}
+}
+
 func TestExperimentEndsInOrderWhenInterruptedAndWritesItsReport(t *testing.T) {
 	for _, c := range []struct {
 		presses, status string

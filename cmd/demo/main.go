@@ -1,4 +1,4 @@
-// Command demo shows what weir's channels do, and is of use by hand: it runs writers and readers while their actors crash and reports what became of every record;
+// Command demo shows what weir's channels do, and is of use by hand: it runs writers and readers while their actors crash, or broker and network fail, and reports what became of every record;
 // it writes lines of text or JSON, or Avro container files, to a channel, reads them from one, and shows a channel's peers.
 //
 // Exit status: 0 fine, 1 failed or records lost, 2 wrong usage.
@@ -32,10 +32,11 @@ type commands struct {
 const overview = `weir: supervised channels over RabbitMQ.
 
 A channel carries records from writers to readers. Every moving part of it is an actor of its own: one that fails is replaced, and nothing that was confirmed is lost.
-"demo run" shows it and needs no broker. "demo write" and "demo read" are the two ends of a channel on a RabbitMQ broker, and
+"demo run" shows it and needs no broker; "demo experiment" also makes broker and network fail. "demo write" and "demo read" are the two ends of a channel on a RabbitMQ broker, and
 "demo sniff" shows who is there.
 
   demo run --crash data-consumer=panic@200ms
+  demo experiment --fault freeze@2s:3s --report freeze.html
 
   export WEIR_URL=amqp://localhost
   demo write orders --schema order.avsc --create < orders.ndjson

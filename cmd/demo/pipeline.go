@@ -32,6 +32,7 @@ type pipeline struct {
 	soft  context.Context // ends the writing
 	hard  context.Context // ends everything
 	abort func()          // ends soft
+	cut   func()          // ends hard
 
 	readers []*weir.Reader[[]byte]
 	writers []*weir.Writer[[]byte]
@@ -61,11 +62,12 @@ func (alone) through()       {}
 
 // newPipeline makes all of it but its injector.
 func newPipeline(flags flow, src *source, stop *stopper) *pipeline {
-	p := &pipeline{flags: flags, run: newRunID(), start: time.Now(), source: src, hard: stop.hard, fresh: flags.Channel == "", with: alone{}}
+	p := &pipeline{flags: flags, run: newRunID(), start: time.Now(), source: src, fresh: flags.Channel == "", with: alone{}}
 	if p.fresh {
 		p.flags.Channel = newName("demo", rand.Text())
 	}
 	p.soft, p.abort = context.WithCancel(stop.soft)
+	p.hard, p.cut = context.WithCancel(stop.hard)
 	p.ledger = newLedger(p.run, flags.Writers, flags.Readers, flags.FanOut || flags.onStream())
 	p.tree = newTree(p.abort)
 	return p

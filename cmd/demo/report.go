@@ -83,7 +83,7 @@ func (p *pipeline) judge(r *report, dropped int) {
 		p.notes.add(true, "the channel failed; its %s stay at the broker", p.flags.holds())
 	case p.hard.Err() != nil:
 		r.Records.cutOff()
-		p.notes.add(true, "cut off by the second Ctrl-C; the channel's %s may be left at the broker", p.flags.holds())
+		p.notes.add(true, "it was cut off; the channel's %s may be left at the broker", p.flags.holds())
 	}
 	if r.Records.Duplicated > r.DuplicatesAtMost {
 		p.notes.add(false, "more duplicates than the restarts of producers (%d each) and consumers (%d each) explain", p.flags.mayRepeat(), p.flags.prefetch())

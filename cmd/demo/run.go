@@ -100,6 +100,7 @@ func (cmd *runCmd) conduct(c *console, p *pipeline, rt *weir.Runtime, stop *stop
 	dropped, err := p.conduct(rt)
 	show.end()
 	defer p.abort()
+	defer p.cut()
 	if err != nil {
 		return nil, err
 	}
