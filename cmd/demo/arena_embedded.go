@@ -58,7 +58,7 @@ func (a *embeddedArena) strike(x *experiment, f *fault) error {
 		a.b.Cut()
 	case "refuse":
 		a.b.Cut()
-		a.b.RefuseFor(f.length)
+		a.b.RefuseFor(forever)
 	case "half-open":
 		counts := a.b.Counts()
 		for i := range counts.Publishers {
@@ -86,6 +86,9 @@ func (a *embeddedArena) strike(x *experiment, f *fault) error {
 	}
 	return nil
 }
+
+// forever is until end says otherwise.
+const forever = 24 * time.Hour
 
 func unknownFault(f *fault) error { return fmt.Errorf("no such fault here: %s", f.kind.name) }
 
