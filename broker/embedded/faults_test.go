@@ -2,6 +2,7 @@ package embedded
 
 import (
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -63,6 +64,9 @@ func TestCutPicksOne(t *testing.T) {
 	other := w.publisher("other", "q")
 	w.settle()
 	other.told("opened")
+	if p, c := w.Publishers(), w.Consumers(); !slices.Equal(p, []string{"p", "other"}) || !slices.Equal(c, []string{"c"}) {
+		t.Errorf("publishers %q, consumers %q", p, c)
+	}
 	if !w.CutPublisher(3) || !w.CutConsumer(-1) || w.CutConsumer(0) {
 		t.Error("the wrong sessions are there")
 	}
@@ -73,6 +77,9 @@ func TestCutPicksOne(t *testing.T) {
 	p.send("a")
 	w.settle()
 	p.told("confirmed 1-1")
+	if p, c := w.Publishers(), w.Consumers(); !slices.Equal(p, []string{"p"}) || len(c) > 0 {
+		t.Errorf("publishers %q, consumers %q", p, c)
+	}
 	w.CutOwner("p")
 	w.settle()
 	p.told(lost)
