@@ -18,6 +18,8 @@ type Batch struct {
 	Workers int
 	// First stops at the first violation.
 	First bool
+	// Stop, unless nil, ends the batch early when it is closed.
+	Stop <-chan struct{}
 	// Log, if set, gets the schedules as text; there must be one worker only.
 	Log io.Writer
 	// Each, if set, is called with each result, one at a time, in no order.
@@ -46,6 +48,11 @@ func (b *Batch) Run() Total {
 	take := func() (seed uint64, mode Mode, any bool) {
 		mu.Lock()
 		defer mu.Unlock()
+		select {
+		case <-b.Stop:
+			stop = true
+		default:
+		}
 		if stop || next == b.Seeds*len(b.Modes) {
 			return 0, 0, false
 		}

@@ -78,7 +78,7 @@ var aimedAt = func() (all []cell) {
 	return all
 }()
 
-// Thin gives the possible cells that were hit less than so many times, and Impossible those that were hit though the catalogue says that they cannot be.
+// Thin gives the possible cells that were hit less than so many times.
 func (c *Cells) Thin(least int) (thin []string) {
 	for _, x := range possible {
 		if n := c[x.kind][x.part][x.phase]; n < least {

@@ -106,7 +106,7 @@ func (r *run) hit(kind FaultKind, e *endpoint, p part) {
 }
 
 // hitAll is hit for all actors that the fault can strike.
-func (r *run) hitAll(kind FaultKind) bool {
+func (r *run) hitAll(kind FaultKind) {
 	for _, e := range r.endpoints {
 		for p, phases := range catalogue[kind].reach {
 			if i, there := e.phase(part(p)); there && phases.has(i) {
@@ -114,7 +114,6 @@ func (r *run) hitAll(kind FaultKind) bool {
 			}
 		}
 	}
-	return true
 }
 
 // hitEvent is a fault that strikes an event of a lease.

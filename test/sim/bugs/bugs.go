@@ -3,8 +3,8 @@ package main
 type bug struct {
 	name    string
 	patches []patch
-	// harmless, if set, says why nothing need be violated by it.
-	harmless string
+	// rare, if set, says why so many schedules need not find it, and which test does.
+	rare string
 }
 
 type patch struct{ file, was, is string }
@@ -46,8 +46,7 @@ var bugs = []bug{
 		patches: []patch{{"supervisor/channel.go", "\tk := c.current(m.From)\n\tif k == nil {\n\t\treturn\n\t}\n\tk.becameReady(ctx)\n",
 			"\tk := c.find(m.Child)\n\tif k.pid == nil {\n\t\treturn\n\t}\n\tk.becameReady(ctx)\n"}}},
 	{name: "SpawnWhileStopping", // a back-off that ends while the supervisor stops spawns a child
-		patches:  []patch{{"supervisor/replace.go", "k.epoch != m.Epoch || c.over() ||", "k.epoch != m.Epoch ||"}},
-		harmless: "whatever ends a channel stops the timers of all back-offs, too: two locks on one door"},
+		patches: []patch{{"supervisor/replace.go", "k.epoch != m.Epoch || c.over() ||", "k.epoch != m.Epoch ||"}}},
 
 	{name: "NoConfirmAwaited", // a write is answered when it was published
 		patches: []patch{{"supervisor/writer.go", "Batch: batch, Apart: apart})\n",
@@ -75,7 +74,8 @@ var bugs = []bug{
 	{name: "ChecksumNotCompared", // a stream that was made anew and has grown is taken for the old one
 		patches: []patch{{"supervisor/stream.go", "r.Offset == p.next-1 && checksum(r.Body) != p.sum", "r.Offset == p.next-1 && false"}}},
 	{name: "NoSequenceGap", // a stream's writer begins right behind what the broker has
-		patches: []patch{{"supervisor/stream.go", "max(last+sequenceGap, uint64(max(0, now.UnixMilli()))*sequencesOfMs)", "last"}}},
+		patches: []patch{{"supervisor/stream.go", "max(last+sequenceGap, uint64(max(0, now.UnixMilli()))*sequencesOfMs)", "last"}},
+		rare:    "of a writer that was killed, records must arrive when the next has opened: here by an alarm, a black hole and a kill at once (TestARestartedWriterIsNotTakenForItsFormerLife)"},
 	{name: "StatusNotSentAgain", // what was with a status producer that failed is not sent again
 		patches: []patch{{"supervisor/replace.go", "\t\tc.outbox.rewind()\n", ""}}},
 	{name: "HungForEver", // a child that does not answer is left alone
@@ -83,7 +83,8 @@ var bugs = []bug{
 
 	// Those that the simulation found here first.
 	{name: "LivesShareSequences", // two lives of a stream's writer use the same sequences when nothing has arrived before the second
-		patches: []patch{{"supervisor/stream.go", "max(last+sequenceGap, uint64(max(0, now.UnixMilli()))*sequencesOfMs)", "last + sequenceGap"}}},
+		patches: []patch{{"supervisor/stream.go", "max(last+sequenceGap, uint64(max(0, now.UnixMilli()))*sequencesOfMs)", "last + sequenceGap"}},
+		rare:    "as NoSequenceGap, and before anything of the name has arrived (TestARestartedWriterIsNotTakenForAFormerLifeOfWhichNothingHasArrived)"},
 	{name: "DeliveryGapIgnored", // a delivery that was lost is acknowledged with those behind it
 		patches: []patch{{"actors/consumer.go", "\tif m.First != c.last+1 {\n", "\tif m.First <= c.last {\n"}}},
 	{name: "StatusConfirmLost", // a status whose confirm was lost is never sent again, and holds up the close

@@ -3,17 +3,22 @@
 //
 //	simulate [-seeds N] [-from N] [-mode fine|atomic|both] [-first] [-hashes] [-cells] [-report FILE]
 //	simulate -seed N -mode fine|atomic [-only 2,5] [-withdrawals=false] [-records N] [-v]
+//
+// An interrupt ends many schedules early: it says what there is by then.
 package main
 
 import (
+	"context"
 	"flag"
 	"fmt"
 	"os"
+	"os/signal"
 	"runtime"
 	"runtime/debug"
 	"runtime/pprof"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/d2e2d648/weir/test/sim"
@@ -124,7 +129,9 @@ func (f *flags) violated(r *sim.Result, leave sim.Leave) {
 }
 
 func (f *flags) many() int {
-	batch := sim.Batch{From: f.from, Seeds: f.seeds, Modes: f.modes, Workers: f.workers, First: f.first}
+	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer cancel()
+	batch := sim.Batch{From: f.from, Seeds: f.seeds, Modes: f.modes, Workers: f.workers, First: f.first, Stop: ctx.Done()}
 	done, violated, told := 0, 0, time.Now()
 	batch.Each = func(r *sim.Result) {
 		done++
@@ -160,7 +167,7 @@ func (f *flags) many() int {
 		}
 	}
 	if f.report != "" {
-		text := total.Markdown() + fmt.Sprintf("\n`make simulate SEEDS=%d`, %d cores, %s, %s.\n", f.seeds, runtime.NumCPU(), runtime.Version(), total.Took.Round(time.Second))
+		text := total.Markdown() + fmt.Sprintf("\n`make simulate SEEDS=%d`, %d cores, %s, %s.\n", total.Schedules/len(f.modes), runtime.NumCPU(), runtime.Version(), total.Took.Round(time.Second))
 		if err := sim.WriteInto(f.report, "schedules", text); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			failed = 1
