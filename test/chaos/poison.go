@@ -91,9 +91,9 @@ func (r *run) poisonIsAccounted(ctx context.Context) {
 	if p.records == nil {
 		return
 	}
-	var last error
-	for ; ; last = nil {
-		if last = r.statusesAreCounted(p.statuses); last == nil && !r.anythingDeleted() {
+	for {
+		last := r.statusesAreCounted(p.statuses)
+		if last == nil && !r.anythingDeleted() {
 			last = r.deadLetters(p.records)
 		}
 		if last == nil {
