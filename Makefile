@@ -7,6 +7,7 @@
 # make simulate [SEEDS=20000]   the deterministic simulation
 # make chaos [SCHEDULES=230] [CLUSTERS=16] [SEED=7]   randomised schedules of faults on private RabbitMQ nodes and clusters: an hour; REPORT=docs/reliability.md puts the table there
 # make soak [DURATION=30m]   restarts, resets and an outage at load, on the embedded broker and on RabbitMQ: what grows, and whether anything is lost; REPORT=docs/reliability.md puts the table there
+# make chaos [SCHEDULES=184] [CLUSTERS=12] [SEED=7]   randomised schedules of faults on private RabbitMQ nodes and clusters: an hour; REPORT=docs/reliability.md puts the table there
 # make bench [ARGS=-quick]   weir beside the raw clients and watermill, on a RabbitMQ node of its own, into docs/performance.md: 25 minutes on two idle cores
 # make bench-growth   how costs grow with records, writers, readers, channels and peers, into docs/growth.md
 # make bench-recovery  how fast clients are back after resets and restarts, beside each other, into docs/reliability.md: half an hour
@@ -17,8 +18,8 @@ GO    ?= go
 SEEDS ?= 100000
 SCHEDULES ?= 20
 SEEDS ?= 20000
-SCHEDULES ?= 230
-CLUSTERS ?= 16
+SCHEDULES ?= 184
+CLUSTERS ?= 12
 SEED  ?= 0
 DURATION ?= 30m
 OLD   ?= main

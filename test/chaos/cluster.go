@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -29,9 +30,26 @@ func (r *run) spread(ctx context.Context) error {
 	return err
 }
 
+// victim is the node that leads, two times of three, or any.
+func (r *run) victim(ctx context.Context, f Fault) (*rabbit.Node, error) {
+	if f.Which%3 == 0 {
+		return r.node.nodes[f.Which/3%len(r.node.nodes)], nil
+	}
+	out, err := r.eval(ctx, fmt.Sprintf(leads, r.channel))
+	for _, node := range r.node.nodes {
+		if strings.Trim(out, "'") == node.Name() {
+			return node, nil
+		}
+	}
+	return nil, errors.Join(err, fmt.Errorf("%s is led by %s", r.channel, out))
+}
+
 // without kills or freezes one node until records go on all the same.
 func (r *run) without(ctx context.Context, f Fault) (time.Duration, error) {
-	node := r.node.nodes[f.Which%len(r.node.nodes)]
+	node, err := r.victim(ctx, f)
+	if err != nil {
+		return 0, err
+	}
 	end := r.startNode
 	r.node.is(node, true)
 	if f.Kind == KillOne {
@@ -40,7 +58,7 @@ func (r *run) without(ctx context.Context, f Fault) (time.Duration, error) {
 		return 0, errors.New("the node cannot be frozen")
 	}
 	hit := r.ledger.Now()
-	err := r.goOn(ctx, hit)
+	err = r.goOn(ctx, hit)
 	if err == nil {
 		_, err = r.eval(ctx, fmt.Sprintf(missed, node.Name()))
 	}

@@ -23,6 +23,9 @@ Was = Leader(), {ok, Q} = rabbit_amqqueue:lookup(Name), [To | _] = [N || N <- no
 {migrated, To} = rabbit_quorum_queue:transfer_leadership(Q, To),
 Until(leader, fun() -> Leader() =:= To end), At.`
 
+// leads names the node that leads a queue or a stream, or led it last.
+const leads = `{ok, Q} = rabbit_amqqueue:lookup(rabbit_misc:r(<<"/">>, queue, <<"%s">>)), case amqqueue:get_pid(Q) of {_, On} -> On; P -> node(P) end.`
+
 // members is how many nodes have a copy of a queue or a stream.
 const members = `{ok, Q} = rabbit_amqqueue:lookup(rabbit_misc:r(<<"/">>, queue, <<"%s">>)), length(maps:get(nodes, amqqueue:get_type_state(Q))).`
 
