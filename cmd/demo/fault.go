@@ -175,10 +175,11 @@ func whoseArgument() *argument {
 func nearest(name string, all []string) []string {
 	all = slices.Clone(all)
 	far := func(other string) int {
+		n := edits(name, other)
 		if name != "" && strings.HasPrefix(other, name) {
-			return 0
+			n -= 100 // more than any name is long
 		}
-		return edits(name, other)
+		return n
 	}
 	slices.SortStableFunc(all, func(a, b string) int { return far(a) - far(b) })
 	return all[:min(3, len(all))]
