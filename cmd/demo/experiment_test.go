@@ -419,3 +419,15 @@ func TestNumbersBelowAreCounted(t *testing.T) {
 		}
 	}
 }
+
+func TestWhatComesBeforeAStrikeIsCompleteCountsFromItsBeginning(t *testing.T) {
+	s := strike{began: time.Second, hit: 3 * time.Second}
+	for at, want := range map[time.Duration]float64{1500 * time.Millisecond: 500, 4 * time.Second: 1000} {
+		if got := s.sinceHit(at); got == nil || *got != want {
+			t.Errorf("%v: %v, want %g", at, got, want)
+		}
+	}
+	if s.sinceHit(0) != nil {
+		t.Error("what never was has no time")
+	}
+}
