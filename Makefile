@@ -3,9 +3,6 @@
 # make lint    formatting, vet, the linters, the rules of the rooms
 # make simulate [SEEDS=100000]   the deterministic simulation, each seed in two modes, then what it finds of planted bugs; REPORT=docs/reliability.md puts the tables there
 # make matrix [SEED=1] [ARGS='-match "data-producer, closing" -v']   every way to fail at every point in the life of every actor, in virtual time; REPORT=docs/reliability.md puts the summary there
-# make chaos [SCHEDULES=20] [SEED=7]   randomised schedules of faults on private RabbitMQ nodes: 10 minutes; REPORT=docs/reliability.md puts the table there
-# make simulate [SEEDS=20000]   the deterministic simulation
-# make chaos [SCHEDULES=230] [CLUSTERS=16] [SEED=7]   randomised schedules of faults on private RabbitMQ nodes and clusters: an hour; REPORT=docs/reliability.md puts the table there
 # make soak [DURATION=30m]   restarts, resets and an outage at load, on the embedded broker and on RabbitMQ: what grows, and whether anything is lost; REPORT=docs/reliability.md puts the table there
 # make chaos [SCHEDULES=184] [CLUSTERS=12] [SEED=7]   randomised schedules of faults on private RabbitMQ nodes and clusters: an hour; REPORT=docs/reliability.md puts the table there
 # make bench [ARGS=-quick]   weir beside the raw clients and watermill, on a RabbitMQ node of its own, into docs/performance.md: 25 minutes on two idle cores
@@ -16,8 +13,6 @@
 
 GO    ?= go
 SEEDS ?= 100000
-SCHEDULES ?= 20
-SEEDS ?= 20000
 SCHEDULES ?= 184
 CLUSTERS ?= 12
 SEED  ?= 0
@@ -27,9 +22,7 @@ BENCH ?= .
 COUNT ?= 8
 BIN   := bin
 
-.PHONY: demo test lint simulate matrix chaos bench bench-growth bench-go benchstat prepare
-.PHONY: demo test lint simulate chaos bench bench-growth bench-recovery bench-go benchstat prepare
-.PHONY: demo test lint simulate chaos soak bench bench-growth bench-recovery bench-go benchstat prepare
+.PHONY: demo test lint simulate matrix chaos soak bench bench-growth bench-recovery bench-go benchstat prepare
 
 demo:
 	$(GO) run ./cmd/demo run --crash data-consumer=panic@1500ms --crash data-producer=error@2s --crash status-consumer=goexit@3s
