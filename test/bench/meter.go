@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -16,6 +17,8 @@ type sample struct {
 	Own     time.Duration // CPU of this process
 	Broker  time.Duration // CPU of the node
 	Disk    int64         // bytes that the node gave to the disk
+	Allocs  uint64        // of this process
+	Bytes   uint64        // that they took
 }
 
 func (s sample) rate() float64     { return float64(s.Records) / s.Took.Seconds() }
@@ -27,6 +30,9 @@ func (s sample) brokerCores() float64 {
 }
 func (s sample) diskMB() float64 { return float64(s.Disk) / 1e6 / s.Took.Seconds() }
 
+func (s sample) allocs() float64 { return float64(s.Allocs) / float64(s.Records) }
+func (s sample) bytes() float64  { return float64(s.Bytes) / float64(s.Records) }
+
 func micros(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }
 
 // meter is the state of the world when a measurement began.
@@ -35,15 +41,23 @@ type meter struct {
 	began       time.Time
 	own, broker time.Duration
 	disk        int64
+	memory      runtime.MemStats
 }
 
 func startMeter(pid int) meter {
-	return meter{pid: pid, broker: brokerCPU(pid), disk: diskWrites(pid), own: ownCPU(), began: time.Now()}
+	m := meter{pid: pid}
+	runtime.ReadMemStats(&m.memory)
+	m.broker, m.disk, m.own, m.began = brokerCPU(pid), diskWrites(pid), ownCPU(), time.Now()
+	return m
 }
 
 func (m meter) stop(records int) sample {
 	took := time.Since(m.began)
-	return sample{Records: records, Took: took, Own: ownCPU() - m.own, Broker: brokerCPU(m.pid) - m.broker, Disk: diskWrites(m.pid) - m.disk}
+	s := sample{Records: records, Took: took, Own: ownCPU() - m.own, Broker: brokerCPU(m.pid) - m.broker, Disk: diskWrites(m.pid) - m.disk}
+	var now runtime.MemStats
+	runtime.ReadMemStats(&now)
+	s.Allocs, s.Bytes = now.Mallocs-m.memory.Mallocs, now.TotalAlloc-m.memory.TotalAlloc
+	return s
 }
 
 func ownCPU() time.Duration {

@@ -78,8 +78,8 @@ func TestTablesHaveEveryEntry(t *testing.T) {
 		t.Errorf("%d lines, want %d", got, lines)
 	}
 	for line := range strings.Lines(text) {
-		if strings.HasPrefix(line, "|") && strings.Count(line, "|") != 11 {
-			t.Errorf("a line has not ten columns: %s", line)
+		if strings.HasPrefix(line, "|") && strings.Count(line, "|") != 13 {
+			t.Errorf("a line has not twelve columns: %s", line)
 		}
 	}
 	if goals := r.goalsTable(); !strings.Contains(goals, "goals are met") || strings.Contains(goals, "NaN") {

@@ -23,7 +23,7 @@ func (r *results) report(o options) error {
 	return errors.Join(writeSections(o.report, sections), os.WriteFile(image, []byte(r.plot()), 0o644))
 }
 
-const resultHead = "| client | how | records/s | from – to | × | client CPU, µs | × | broker CPU, µs | goal | |\n|---|---|--:|--:|--:|--:|--:|--:|---|---|\n"
+const resultHead = "| client | how | records/s | from – to | × | client CPU, µs | × | allocations | bytes | broker CPU, µs | goal | |\n|---|---|--:|--:|--:|--:|--:|--:|--:|--:|---|---|\n"
 
 // tables has one table for each scene, in the order of the contests.
 func (r *results) tables() string {
@@ -37,7 +37,7 @@ func (r *results) tables() string {
 			fmt.Fprintf(&b, "### %s, %s\n\n%s", title(s.Kind), s.sort(), resultHead)
 			last = s
 		}
-		fmt.Fprintf(&b, "| **%s** | | | | | | | | | |\n", o.Contest.What)
+		fmt.Fprintf(&b, "| **%s** | | | | | | | | | | | |\n", o.Contest.What)
 		for at, e := range o.Contest.Entries {
 			b.WriteString(o.line(at, &e))
 		}
@@ -58,10 +58,10 @@ func title(kind string) string {
 func (o *outcome) line(at int, e *entry) string {
 	s := o.summary(at)
 	if s.Rounds == 0 {
-		return fmt.Sprintf("| %s | %s | failed | | | | | | %s | %s |\n", e.Client, e.what(), e.Goal, e.Goal.verdict(math.NaN(), math.NaN()))
+		return fmt.Sprintf("| %s | %s | failed | | | | | | | | %s | %s |\n", e.Client, e.what(), e.Goal, e.Goal.verdict(math.NaN(), math.NaN()))
 	}
-	return fmt.Sprintf("| %s | %s | %s | %s – %s | %s | %s | %s | %s | %s | %s |\n", e.Client, e.what(), count3(s.Rate), count3(s.Low), count3(s.High),
-		times(s.RateRatio), digits(s.Own), times(s.CPURatio), digits(s.Broker), e.Goal, e.Goal.verdict(s.RateRatio, s.CPURatio))
+	return fmt.Sprintf("| %s | %s | %s | %s – %s | %s | %s | %s | %s | %s | %s | %s | %s |\n", e.Client, e.what(), count3(s.Rate), count3(s.Low), count3(s.High),
+		times(s.RateRatio), digits(s.Own), times(s.CPURatio), digits(s.Allocs), count3(s.Bytes), digits(s.Broker), e.Goal, e.Goal.verdict(s.RateRatio, s.CPURatio))
 }
 
 // goalsTable has everything that weir is to reach.

@@ -74,6 +74,7 @@ type summary struct {
 	Own, Broker           float64 // µs a record
 	OwnCores, BrokerCores float64
 	RateRatio, CPURatio   float64
+	Allocs, Bytes         float64 // a record
 	Rounds                int
 }
 
@@ -81,6 +82,7 @@ func (o *outcome) summary(at int) summary {
 	all := slices.Collect(maps.Values(o.Samples[at]))
 	s := summary{Rate: medianOf(all, sample.rate), Own: medianOf(all, sample.own), Broker: medianOf(all, sample.broker),
 		OwnCores: medianOf(all, sample.ownCores), BrokerCores: medianOf(all, sample.brokerCores), Rounds: len(all),
+		Allocs: medianOf(all, sample.allocs), Bytes: medianOf(all, sample.bytes),
 		RateRatio: ratio(o.Samples[at], o.Samples[0], sample.rate), CPURatio: ratio(o.Samples[at], o.Samples[0], sample.own)}
 	if len(all) > 0 {
 		rates := apply(all, sample.rate)
