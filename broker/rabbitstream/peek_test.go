@@ -5,6 +5,7 @@ import (
 	"net"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/d2e2d648/weir/broker"
 	"github.com/d2e2d648/weir/test/rabbit"
@@ -109,6 +110,24 @@ func TestEndIsTheLeaders(t *testing.T) {
 	f, err := p.look(context.Background(), question{stream: "s", from: &broker.StreamOffset{From: broker.FromLast}})
 	if err != nil || f.next != 10 || f.address != here {
 		t.Errorf("begins at %d by %s, %v", f.next, f.address, err)
+	}
+}
+
+// Of two nodes one is frozen: it takes connections and says nothing. Who has no time to ask both asks the other one the next time.
+func TestSilentNodeIsNotAskedFirstAgain(t *testing.T) {
+	p := fakePort(t, startFake(t, func(int, net.Conn) {}))
+	p.config.Addresses = append(p.config.Addresses, startFake(t, func(_ int, nc net.Conn) { answerAs(nc, 0, nc.LocalAddr().String(), silent) }))
+	p.config.DialTimeout = time.Minute
+	hurry, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if _, err := p.look(hurry, question{}); err == nil {
+		t.Fatal("nobody was asked, and it was answered")
+	}
+	soon, cancel := context.WithTimeout(t.Context(), 10*time.Second) // sooner than the first one is given up
+	defer cancel()
+	f, err := p.look(soon, question{})
+	if err != nil || f.address != p.config.Addresses[1] {
+		t.Errorf("%s answered, %v", f.address, err)
 	}
 }
 

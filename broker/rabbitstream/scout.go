@@ -50,7 +50,8 @@ type scout struct {
 	findings
 }
 
-// look sends scouts to the addresses in turn, the last good one first, until one comes back. It blocks for one DialTimeout an address at most.
+// look sends scouts to the addresses in turn, the last good one first, until one comes back. It blocks for one DialTimeout an address at most. Who does not answer is not asked first the next time: the caller may have no time left to
+// ask another, now as then.
 func (p *Port) look(ctx context.Context, q question) (f findings, err error) {
 	first := int(p.good.Load())
 	for i := range p.config.Addresses {
@@ -59,7 +60,11 @@ func (p *Port) look(ctx context.Context, q question) (f findings, err error) {
 			p.good.Store(int32(n))
 			return f, nil
 		}
-		if _, told := scoutKind(err); told || ctx.Err() != nil {
+		if _, told := scoutKind(err); told {
+			break
+		}
+		p.good.CompareAndSwap(int32(n), int32((n+1)%len(p.config.Addresses)))
+		if ctx.Err() != nil {
 			break
 		}
 	}
