@@ -3,6 +3,7 @@ package chaos
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -50,9 +51,10 @@ func (r *run) poison(ctx context.Context) (time.Duration, error) {
 		if err := ch.Confirm(false); err != nil {
 			return err
 		}
+		returned := ch.NotifyReturn(make(chan amqp.Return, 1))
 		for queue, bodies := range to {
 			for _, body := range bodies {
-				if err := publish(ctx, ch, queue, body); err != nil {
+				if err := publish(ctx, ch, returned, queue, body); err != nil {
 					return fmt.Errorf("publish poison to %s: %w", queue, err)
 				}
 			}
@@ -71,16 +73,30 @@ func (r *run) poison(ctx context.Context) (time.Duration, error) {
 	return r.ledger.Now(), nil
 }
 
-func publish(ctx context.Context, ch *amqp.Channel, queue string, body []byte) error {
-	confirm, err := ch.PublishWithDeferredConfirmWithContext(ctx, "", queue, true, false, amqp.Publishing{DeliveryMode: amqp.Persistent, Body: body})
-	if err != nil {
-		return err
+// publish has one record confirmed. A broker that has just started returns what it cannot route yet, and confirms it all the same.
+func publish(ctx context.Context, ch *amqp.Channel, returned <-chan amqp.Return, queue string, body []byte) error {
+	for {
+		confirm, err := ch.PublishWithDeferredConfirmWithContext(ctx, "", queue, true, false, amqp.Publishing{DeliveryMode: amqp.Persistent, Body: body})
+		if err != nil {
+			return err
+		}
+		switch acked, err := confirm.WaitContext(ctx); {
+		case err != nil:
+			return err
+		case !acked:
+			return errors.New("it was refused")
+		}
+		select {
+		case <-returned: // it comes before the confirm
+		default:
+			return nil
+		}
+		select {
+		case <-time.After(50 * time.Millisecond): // nobody announces it
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
-	acked, err := confirm.WaitContext(ctx)
-	if err == nil && !acked {
-		err = fmt.Errorf("it was refused")
-	}
-	return err
 }
 
 // poisonIsAccounted waits until all poison records are dead letters, of which there is nothing else, and every endpoint that hears a side has counted the statuses.
