@@ -104,6 +104,7 @@ func (r *Run) work(ctx context.Context, what string, do func(*scene) error) erro
 	r.Say("%s: %s", r.Broker.Name(), what)
 	s, err := open(ctx, r.Broker)
 	if err == nil {
+		s.striker.fillRegistry()
 		err = do(s)
 		if err == nil {
 			s.paused.Store(true)
@@ -120,7 +121,6 @@ func (r *Run) work(ctx context.Context, what string, do func(*scene) error) erro
 // Restarts restarts parts, warm times or for half the time, and compares with what more restarts leave.
 func (r *Run) Restarts(ctx context.Context, warm, more int, within time.Duration) error {
 	return r.work(ctx, "restarts", func(s *scene) error {
-		s.striker.fillRegistry()
 		first, before, err := r.restartAndRest(ctx, s, warm, within/2)
 		if err != nil {
 			return err
