@@ -122,6 +122,7 @@ func (r *run) hitEvent(kind FaultKind, l *lease) {
 	r.struck(kind, r.unconfirmed() > 0)
 	r.hit(kind, l.e, l.part)
 	r.disordered = r.disordered || kind == nacked && l.part == statusProducer
+	r.nacked = r.nacked || kind == nacked && l.part == dataProducer // which an incarnation that dies may not get to say
 }
 
 // hitMailbox is a fault that strikes a message.

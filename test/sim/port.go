@@ -202,13 +202,14 @@ func (s *session) refuse(err error) {
 type publishing struct {
 	session
 	inner   broker.Publisher // nil: it was refused
-	last    uint64           // sequence that was published; 0: none
+	named   bool
+	last    uint64 // sequence that was published; 0: none
 	settled broker.Marks
 }
 
 // OpenPublisher implements broker.Lease.
 func (l *lease) OpenPublisher(config broker.PublisherConfig, sink broker.Sink) broker.Publisher {
-	s := &publishing{session: session{l: l, sink: sink}}
+	s := &publishing{session: session{l: l, sink: sink}, named: config.Name != ""}
 	l.publishers = append(l.publishers, s)
 	if err := l.p.refusing("publish to " + config.RoutingKey + config.Exchange); err != nil {
 		s.refuse(err)
@@ -232,18 +233,29 @@ func (s *publishing) Publish(b broker.Batch) {
 		s.settled.Add(s.last+1, b.First-1)
 	}
 	s.last = b.Last()
-	if k, struck := s.l.armed(nacked); struck {
-		s.l.p.r.hitEvent(k, s.l)
+	if s.nacked(b) {
+		return
+	}
+	s.inner.Publish(b)
+	s.l.p.r.changed(s.l.e, s.l.part)
+}
+
+// nacked says whether the broker is to refuse the batch. Of a named publisher a stream refuses all or nothing: what it took later says that it has what came before (rule 21).
+func (s *publishing) nacked(b broker.Batch) bool {
+	if s.named {
+		return false
+	}
+	_, struck := s.l.armed(nacked)
+	if struck {
+		s.l.p.r.hitEvent(nacked, s.l)
 		err := fmt.Errorf("%w (injected)", broker.ErrNacked)
 		s.l.p.later(func() {
 			if !s.ended {
 				s.event(&broker.Refused{First: b.First, Last: b.Last(), Err: err})
 			}
 		})
-		return
 	}
-	s.inner.Publish(b)
-	s.l.p.r.changed(s.l.e, s.l.part)
+	return struck
 }
 
 // Close implements broker.Publisher.
