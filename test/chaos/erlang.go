@@ -38,14 +38,16 @@ const whole = `Is = fun() -> All = [node() | nodes()], length(All) =:= 3 andalso
 const missed = helpers + `Until(down, fun() -> not lists:member('%s', [node() | nodes()]) end), ok.`
 
 // closeAll: the tool's command to close connections does not know those of streams.
-const closeAll = helpers + closing
+var closeAll = closeAfter("ok")
 
-// closeAfter is closeAll behind something else.
-func closeAfter(first string) string { return helpers + first + ",\n" + closing }
+// closeAfter is closeAll behind something else, which may keep connections from coming back.
+func closeAfter(first string) string { return helpers + connected + first + ",\n" + closing }
 
-const closing = `Connections = fun() -> [{P, stream} || P <- pg_local:get_members(rabbit_stream_connections)] ++ [{P, amqp} || P <- rabbit_networking:connections()] end,
+const connected = `Connections = fun() -> [{P, stream} || P <- pg_local:get_members(rabbit_stream_connections)] ++ [{P, amqp} || P <- rabbit_networking:connections()] end,
 Until(connections, fun() -> Connections() =/= [] end),
-All = Connections(), At = Now(),
+`
+
+const closing = `All = Connections(), At = Now(),
 [case Protocol of stream -> exit(P, kill); amqp -> rabbit_networking:close_connection(P, "a schedule says so") end || {P, Protocol} <- All],
 Until(ends, fun() -> not lists:any(fun({P, _}) -> is_process_alive(P) end, All) end), At.`
 

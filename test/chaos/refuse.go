@@ -22,8 +22,9 @@ func (r *run) refuse(ctx context.Context, f Fault) error {
 	}
 	before := r.dialed()
 	hit, err := r.evalAt(ctx, closeAfter(begin))
-	if err != nil {
-		return err
+	if err != nil { // it may have begun
+		_, undone := r.eval(ctx, end)
+		return errors.Join(err, undone)
 	}
 	r.last(ctx, f.For)
 	n, took := r.dialed()-before, r.ledger.Now()-hit
