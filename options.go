@@ -55,7 +55,8 @@ func JoinOnly() Option { return func(s *settings) { s.Create = false } }
 func Compat() Option { return func(s *settings) { s.Compat = true } }
 
 // Ordered promises the order of first deliveries over incidents, too: one consumer at a time. Further readers wait for their turn; with Compat or JoinOnly, where the queue itself
-// knows nothing of it, they fail when their grace window runs out.
+// knows nothing of it, they fail when their grace window runs out. With JoinOnly the promise needs a classic queue, or one whose declarer has Ordered as well: RabbitMQ keeps no second consumer from a quorum queue
+// that the first one has for itself.
 func Ordered() Option { return func(s *settings) { s.Ordered = true } }
 
 // WithoutStatus leaves out the status streams: peers do not see this endpoint, nor it them.

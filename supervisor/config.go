@@ -77,7 +77,7 @@ type Config struct {
 	// Compat declares resources exactly as pypz does, and nothing else: a classic queue without limits or dead letters.
 	Compat bool
 	// Ordered promises the order of first deliveries over incidents, too: one consumer is active at a time. A queue that is declared so, or is consumed exclusively where
-	// another declares it or Compat leaves no choice.
+	// another declares it or Compat leaves no choice; of a quorum queue that another has declared without it RabbitMQ does not keep a second consumer away.
 	Ordered bool
 	// NoStatus leaves out the status streams: peers do not see this endpoint, nor it them.
 	NoStatus bool
