@@ -47,7 +47,7 @@ func TestLifePassesWhatActorsLiveThrough(t *testing.T) {
 	lives := []string{"actor.Started", "actor.Stopping", "actor.Stopped", "messages.Ping"}
 	for child, also := range map[messages.Child][]string{
 		messages.DataProducer: {"broker.Opened", "broker.Confirmed", "broker.Refused", "broker.Blocked", "broker.Ended", "messages.Publish", "messages.Finish", "actors.stallCheck", "actors.openTimeout",
-			"actors.laneEvent broker.Opened", "actors.laneEvent broker.Confirmed", "actors.lockDeclared", "actors.lockEvent broker.Opened", "actors.lockEvent broker.Ended"},
+			"actors.laneEvent broker.Opened", "actors.laneEvent broker.Confirmed", "actors.lockEvent broker.Opened", "actors.lockEvent broker.Ended"},
 		messages.DataConsumer:      {"broker.Opened", "broker.Delivered", "broker.Inspected", "broker.Ended", "messages.Acknowledge", "messages.Look", "messages.Finish", "actors.openTimeout"},
 		messages.StatusProducer:    {"broker.Opened", "broker.Confirmed", "broker.Blocked", "broker.Ended", "messages.SendStatus Started", "messages.SendStatus Stopped", "messages.SendStatus Closed", "actors.stallCheck", "actors.openTimeout"},
 		messages.StatusConsumer:    {"broker.Opened", "broker.Delivered", "broker.Ended", "actors.historyEvent broker.Delivered", "actors.openTimeout"},
