@@ -31,7 +31,7 @@ func (l *lock) lost(err error) error {
 	switch {
 	case err == nil:
 		return errors.New("hold the writer's name: session ended unasked")
-	case errors.Is(err, broker.ErrRefused):
+	case errors.Is(err, broker.ErrInUse):
 		return fmt.Errorf("%w (%w)", ErrNameInUse, err)
 	}
 	return fmt.Errorf("hold the writer's name: %w", err)

@@ -117,10 +117,10 @@ type ConsumerConfig struct {
 	Prefetch int
 	// MaxBatch is the most records in one Delivered, at least 1.
 	MaxBatch int
-	// Exclusive asks to be the queue's only consumer; while another is there, opening ends with ErrRefused.
+	// Exclusive asks to be the queue's only consumer; while another is there, opening ends with ErrInUse.
 	Exclusive bool
 	// Own has the session make the queue, a classic one that is not durable: it is the session's alone, and goes with it, with its connection, or with the node that it is on. While another session has it, opening ends
-	// with ErrRefused. Nobody else can inspect or delete it.
+	// with ErrInUse. Nobody else can inspect or delete it.
 	Own bool
 	// Stream, when set, consumes the queue as a stream from that offset. The queue must be a stream (else ErrWrongType).
 	Stream *StreamOffset

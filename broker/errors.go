@@ -14,7 +14,7 @@ var (
 	ErrNotFound = errors.New("not found")
 	// ErrRefused: the broker will not do it now: a limit is reached, a queue is exclusive to another. It may later.
 	ErrRefused = errors.New("refused")
-	// ErrInUse is an ErrRefused: what was to be deleted has consumers or bindings.
+	// ErrInUse is an ErrRefused: what was to be deleted has consumers or bindings, or what was to be consumed is another session's alone.
 	ErrInUse = fmt.Errorf("%w: in use", ErrRefused)
 	// ErrWrongType: it exists with another type or other arguments. No retry mends it.
 	ErrWrongType = errors.New("exists with another type or other arguments")

@@ -131,7 +131,7 @@ func ownIsAlone(e *env) {
 	c := e.own(q)
 	for _, own := range []bool{true, false} {
 		other := e.openConsumer(e.lease, broker.ConsumerConfig{Queue: q, Own: own})
-		e.isError("Ended", expectNext[*broker.Ended](other.recorder).Err, broker.ErrRefused)
+		e.isError("Ended", expectNext[*broker.Ended](other.recorder).Err, broker.ErrInUse)
 	}
 	for _, request := range []broker.Request{broker.InspectQueue{Name: q}, broker.DeleteQueue{Name: q}, broker.DeclareQueue{Name: q, QueueOptions: broker.QueueOptions{Type: broker.Classic}}} {
 		e.fails(request, broker.ErrRefused)

@@ -47,7 +47,7 @@ func (q *queue) admits(c *broker.ConsumerConfig) error {
 	case q == nil:
 		return broker.ErrNotFound
 	case q.owned && len(q.consumers) > 0:
-		return fmt.Errorf("%w: %w", broker.ErrRefused, errOwned)
+		return fmt.Errorf("%w: %w", broker.ErrInUse, errOwned)
 	case c.Own && !q.owned:
 		return fmt.Errorf("%w: it is there, and everybody's", broker.ErrRefused)
 	case c.Stream != nil && q.log == nil:
@@ -55,9 +55,9 @@ func (q *queue) admits(c *broker.ConsumerConfig) error {
 	case c.Stream == nil && q.log != nil:
 		return fmt.Errorf("%w: it is a stream", broker.ErrWrongType)
 	case c.Exclusive && len(q.consumers) > 0:
-		return fmt.Errorf("exclusively: %w: it has consumers", broker.ErrRefused)
+		return fmt.Errorf("exclusively: %w: it has consumers", broker.ErrInUse)
 	case len(q.consumers) > 0 && q.consumers[0].config.Exclusive:
-		return fmt.Errorf("%w: it has an exclusive consumer", broker.ErrRefused)
+		return fmt.Errorf("%w: it has an exclusive consumer", broker.ErrInUse)
 	}
 	return nil
 }

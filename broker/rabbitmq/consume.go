@@ -138,7 +138,7 @@ func (c *consumer) whyRefused(refusal error) error {
 	case err != nil:
 		return failure(c.what, requestKind(err, queueDeclare), err)
 	case queue.Consumers > 0:
-		return failure(c.what, broker.ErrRefused, fmt.Errorf("%w: %w", errExclusive, refusal))
+		return failure(c.what, broker.ErrInUse, fmt.Errorf("%w: %w", errExclusive, refusal))
 	case again:
 		return failure(c.what, broker.ErrPermission, refusal)
 	}

@@ -46,7 +46,9 @@ func channelKind(c *closeReason) error {
 		return broker.ErrNotFound
 	case codeAccessRefused:
 		return broker.ErrPermission
-	case codeResourceLocked, codeResourceError:
+	case codeResourceLocked:
+		return broker.ErrInUse
+	case codeResourceError:
 		return broker.ErrRefused
 	case codePreconditionFailed:
 		return preconditionKind(c)

@@ -27,7 +27,7 @@ func TestChannelKind(t *testing.T) {
 		{404, queueBind, broker.ErrNotFound},
 		{403, basicPublish, broker.ErrPermission},
 		{403, queueDeclare, broker.ErrPermission},
-		{405, queueDeclare, broker.ErrRefused},
+		{405, queueDeclare, broker.ErrInUse},
 		{506, queueDeclare, broker.ErrRefused},
 		{406, queueDeclare, broker.ErrWrongType},
 		{406, exchangeDeclare, broker.ErrWrongType},
