@@ -12,9 +12,10 @@ import (
 	"github.com/d2e2d648/weir/messages"
 )
 
-// A broker may forget a consumer and not say so: RabbitMQ 4.0.5, just started, was seen to delete a queue by force as one that is down, and to leave the queue's process
-// behind with its consumers, who were sent no basic.cancel. Such a consumer would wait for ever. So one that has brought nothing for a while is audited: the broker is asked about its
-// queue. The answer may be the same without it, since others consume the queue, or that was made anew. So one that has brought nothing for longer is renewed: it ends in order, and another follows.
+// A broker may forget a consumer and not say so. RabbitMQ 3.10.8 was seen to do it when a quorum queue was deleted and made anew within milliseconds: it went on counting the consumers of the old one, and sent them
+// neither basic.cancel nor records. RabbitMQ 4.0.5, just started, was seen to delete a queue by force as one that is down, and to leave the queue's process behind with its consumers. Such a consumer would wait for ever.
+// So one that has brought nothing for a while is audited: the broker is asked about its queue. Whatever the answer, a consumer that has brought nothing for longer, or though records are there, is renewed: it ends in order,
+// and another follows.
 const (
 	auditEvery       = 15 * time.Second
 	streamAuditEvery = time.Minute // the question takes a connection there
@@ -63,14 +64,14 @@ func (r *Reader) audit(ctx actor.Context) {
 
 // unserved says why the answer to a look shows that the broker does not serve the data consumer.
 //
-// That records are ready shows it when there has been room for them for as long as an audit waits. Not with Ordered: another consumer may be the active one.
+// That records are ready shows it when there has been room for them for as long as an audit waits. What can be renewed is.
 func (r *Reader) unserved(m *messages.Looked) error {
 	a := &r.audited
 	a.served, a.asked = r.now(), false
 	switch {
 	case m.Consumers == 0:
 		return errForgotten
-	case m.Ready == 0 || r.cfg.Ordered || r.account.waiting+r.account.uncommitted() > 0:
+	case m.Ready == 0 || r.busy() || r.renewable():
 		a.hungry = time.Time{}
 	case a.hungry.IsZero():
 		a.hungry = r.now()
@@ -80,10 +81,16 @@ func (r *Reader) unserved(m *messages.Looked) error {
 	return nil
 }
 
-// renew renews the data consumer when a look has shown nothing wrong. Not one that is exclusive, for another would take its place; and of a stream the look proves enough.
-func (r *Reader) renew(ctx actor.Context) {
-	if r.cfg.Stream != nil || r.exclusive() || r.closing.phase != notClosing ||
-		r.account.waiting+r.account.uncommitted() > 0 || r.now().Sub(r.audited.stirred) < renewEvery {
+// busy says that records of this session are under way on our side.
+func (r *Reader) busy() bool { return r.account.waiting+r.account.uncommitted() > 0 }
+
+// renewable: of one that is exclusive another would take the place; and of a stream a look says all.
+func (r *Reader) renewable() bool { return r.cfg.Stream == nil && !r.exclusive() }
+
+// renew renews the data consumer when a look has shown that it may not be served.
+func (r *Reader) renew(ctx actor.Context, m *messages.Looked) {
+	idle := r.now().Sub(r.audited.stirred)
+	if !r.renewable() || r.busy() || r.closing.phase != notClosing || idle < auditEvery || m.Ready == 0 && idle < renewEvery {
 		return
 	}
 	r.audited.renews = true

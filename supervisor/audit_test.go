@@ -72,25 +72,38 @@ func (b *bed) deletes(queue string) {
 
 func noEdit(*supervisor.Config) {}
 
-// With another consumer beside, the broker's count proves nothing; that records wait and none comes does.
-func TestConsumerThatIsPassedOverIsReplaced(t *testing.T) {
-	b := newBed(t)
-	other := b.reader(named("other"), func(c *supervisor.Config) { c.Prefetch = 1 })
-	other.opened()
-	writer, reader := b.both()
-	b.forgets("reader/data-consumer")
-	written, _ := writer.write("one", "two", "three")
-	await(b, written, time.Second)
-	await(b, other.demand(1), time.Second) // and it commits nothing
-	b.until("it is replaced", 35*time.Second, func() bool { return len(seen[*messages.ChildFailed](reader)) > 0 })
-	if failed := last[*messages.ChildFailed](reader); !strings.Contains(failed.Err.Error(), "has had records for the consumer") {
-		t.Error(failed.Err)
-	}
-	if batch := await(b, reader.demand(10), time.Second); len(batch.Records) != 2 {
-		t.Errorf("%d records", len(batch.Records))
-	}
-	if len(seen[*messages.ChildFailed](other)) > 0 {
-		t.Errorf("the other failed: %v", last[*messages.ChildFailed](other).Err)
+// With another consumer beside, the broker's count proves nothing. That records wait and none comes does: the consumer is renewed, which is no failure, and replaced where it cannot be.
+func TestConsumerThatIsPassedOver(t *testing.T) {
+	ordered := func(c *supervisor.Config) { c.Ordered = true }
+	for _, c := range []struct {
+		name    string
+		edit    func(*supervisor.Config)
+		renewed bool
+		within  time.Duration
+	}{{"shared", noEdit, true, 20 * time.Second}, {"ordered", ordered, true, 20 * time.Second}, {"a stream", streams, false, 130 * time.Second}, {"an ordered stream", func(c *supervisor.Config) { streams(c); ordered(c) }, false, 130 * time.Second}} {
+		t.Run(c.name, func(t *testing.T) {
+			b := newBed(t)
+			writer, reader := b.both(c.edit)
+			other := b.reader(c.edit, named("other"), func(c *supervisor.Config) { c.Prefetch = 1 })
+			other.opened()
+			b.forgets("reader/data-consumer")
+			written, _ := writer.write("one", "two", "three")
+			await(b, written, time.Second)
+			await(b, other.demand(1), time.Second) // and it commits nothing
+			b.until("it is renewed or replaced", c.within, func() bool {
+				return len(seen[*messages.ChildRenewed](reader))+len(seen[*messages.ChildFailed](reader)) > 0
+			})
+			await(b, other.close(time.Second), 2*time.Second) // of ordered ones it was the active one
+			if batch := await(b, reader.demand(10), 20*time.Second); len(batch.Records) < 2 {
+				t.Errorf("%d records", len(batch.Records))
+			}
+			switch failed := seen[*messages.ChildFailed](reader); {
+			case c.renewed && len(failed) > 0:
+				t.Errorf("failed: %v", failed[0].Err)
+			case !c.renewed && (len(failed) != 1 || !strings.Contains(failed[0].Err.Error(), "has had records for the consumer")):
+				t.Errorf("failed: %v", failed)
+			}
+		})
 	}
 }
 

@@ -42,7 +42,7 @@ type child struct {
 	pings   uint64
 	heard   bool         // since the last look
 	looks   int          // since it was asked whether it answers; 0 while it is not asked
-	spoke   time.Time    // one that reads statuses: when it was ready, or told some
+	spoke   time.Time    // one that reads statuses: when it was ready, or heard some live
 	proof   actors.Timer // due when it has been ready for long enough
 	retry   actors.Timer // due when the next one may start
 	waiting bool         // for the topology actor, before the next one may start

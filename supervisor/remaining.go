@@ -70,7 +70,7 @@ func (r *Reader) onLooked(ctx actor.Context, m *messages.Looked) {
 		r.looks = r.looks[1:]
 		r.answerLook(l, records)
 	}
-	r.renew(ctx)
+	r.renew(ctx, m)
 	r.look(ctx)
 }
 

@@ -50,7 +50,9 @@ func (c *channel) onPeersSaid(ctx actor.Context, m *messages.PeersSaid) {
 		return
 	}
 	k.proved()
-	k.spoke = c.now()
+	if !m.History { // the history session goes on when the live one is not served any more
+		k.spoke = c.now()
+	}
 	side, next := c.otherSide, &c.statusNext
 	if k == c.memberConsumer {
 		side, next = c.side, &c.memberNext

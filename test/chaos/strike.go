@@ -44,7 +44,7 @@ func (r *run) bringAbout(ctx context.Context, f Fault) (hit time.Duration, err e
 	case CloseConns:
 		return r.evalAt(ctx, closeAll)
 	case CloseChannels:
-		return r.evalAt(ctx, closeChannels(f.Which))
+		return r.evalAt(ctx, closeChannels(f.Which, len(r.plan.Faults) == 1))
 	case Cancel:
 		return r.evalAt(ctx, cancel(r.channel, f.Which))
 	case DeleteExchange:

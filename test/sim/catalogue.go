@@ -100,6 +100,7 @@ const (
 	allCut
 	publisherHole
 	consumerHole
+	consumerForgotten
 	// Of the broker.
 	brokerSilent
 	openingsHang
@@ -155,8 +156,10 @@ var catalogue = [faultKinds]struct {
 	publisherHole: {"publisher's black hole", reach{dataProducer: up, statusProducer: up}},
 	consumerCut:   {"consumer cut", reach{dataProducer: up, dataConsumer: up, statusConsumer: up, memberConsumer: up}},
 	consumerHole:  {"consumer's black hole", reach{dataProducer: up, dataConsumer: up, statusConsumer: up, memberConsumer: up}},
-	childCut:      {"all of a child cut", ofPort(up)},
-	allCut:        {"all cut", ofPort(up)},
+	// The broker stops serving it and does not say so. One that has not been told that it is open will be.
+	consumerForgotten: {"consumer forgotten", reach{dataConsumer: up, statusConsumer: up, memberConsumer: up}},
+	childCut:          {"all of a child cut", ofPort(up)},
+	allCut:            {"all cut", ofPort(up)},
 
 	// Whoever is in back-off will meet it.
 	brokerSilent: {"broker silent", ofPort(always)},

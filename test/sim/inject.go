@@ -165,12 +165,13 @@ const (
 	cutCosts   = 4 * time.Second // the back-off, and opening
 	stallCosts = 24 * time.Second
 	heartbeat  = 10 * time.Second
+	renewal    = 100 * time.Second // an audit, or a minute of idleness, and the last one's end
 )
 
 // anyKind draws a kind of those that need no actor to be aimed at.
 func (r *run) anyKind() FaultKind {
 	for {
-		kind := pick(r.w, publisherCut, publisherCut, consumerCut, consumerCut, childCut, allCut, publisherHole, consumerHole, brokerSilent, openingsHang, requestsHang, refused, refused,
+		kind := pick(r.w, publisherCut, publisherCut, consumerCut, consumerCut, childCut, allCut, publisherHole, consumerHole, consumerForgotten, brokerSilent, openingsHang, requestsHang, refused, refused,
 			alarm, slow, confirmLost, confirmLost, confirmTwice, confirmOrder, nacked, deliveryLost, recordsTwice, queueDeleted, streamDeleted, exchangeDeleted, statusDeleted, lockDeleted,
 			poisonRecords, poisonStatuses, clockWrong, slowReader, burst, processKilled, closedMidRun)
 		switch {
@@ -232,6 +233,8 @@ func (r *run) make(kind FaultKind, t *target) fault {
 		return r.onSession(kind, t, b.Publishers, b.FreezePublisher, heartbeat+cutCosts)
 	case consumerHole:
 		return r.onSession(kind, t, b.Consumers, b.FreezeConsumer, heartbeat+cutCosts)
+	case consumerForgotten:
+		return r.forgetting(t)
 	case childCut:
 		return r.cutChild(t)
 	case allCut:

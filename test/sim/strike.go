@@ -2,6 +2,7 @@ package sim
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/d2e2d648/weir/broker"
@@ -47,6 +48,17 @@ func (r *run) onSession(kind FaultKind, t *target, owners func() []string, strik
 		}
 		return strike(k)
 	}}
+}
+
+// forgetting has the broker serve one consumer no more. What it had goes to others. Who holds a name consumes nothing.
+func (r *run) forgetting(t *target) fault {
+	served := func() []string {
+		return slices.DeleteFunc(r.w.broker.Consumers(), func(owner string) bool { return strings.Contains(owner, "/"+string(messages.DataProducer)+"-") })
+	}
+	return r.onSession(consumerForgotten, t, served, func(i int) bool {
+		r.duplicates += r.plan.prefetch
+		return r.w.broker.ForgetOwner(served()[i]) > 0
+	}, renewal)
 }
 
 // cutChild cuts all that one child has open or asks for.

@@ -81,7 +81,16 @@ var bugs = []bug{
 	{name: "HungForEver", // a child that does not answer is left alone
 		patches: []patch{{"supervisor/child.go", "\tcase c.looks == patience:\n\t\treturn true\n", "\tcase c.looks == patience:\n"}}},
 
+	{name: "NoAudit", // nobody asks the broker whether it serves a data consumer that brings nothing
+		patches: []patch{{"supervisor/reader.go", "\t\tr.audit(ctx)\n", ""}}},
+	{name: "NoStatusRenewal", // who reads statuses and hears nothing goes on for ever
+		patches: []patch{{"supervisor/channel.go", "\tc.renewStatuses(ctx)\n", ""}}},
+
 	// Those that the simulation found here first.
+	{name: "HistoryHidesSilence", // what the history session brings is taken for a sign that the live one is served
+		patches: []patch{{"supervisor/status.go", "\tif !m.History { // the history session goes on", "\tif len(m.Statuses) >= 0 { // the history session goes on"}}},
+	{name: "OrderedStreamNotAudited", // of an ordered reader on a stream records that wait are taken for another's
+		patches: []patch{{"supervisor/audit.go", "case m.Ready == 0 || r.busy() || r.renewable():", "case m.Ready == 0 || r.busy() || r.renewable() || r.cfg.Ordered:"}}},
 	{name: "LivesShareSequences", // two lives of a stream's writer use the same sequences when nothing has arrived before the second
 		patches: []patch{{"supervisor/stream.go", "max(last+sequenceGap, uint64(max(0, now.UnixMilli()))*sequencesOfMs)", "last + sequenceGap"}},
 		rare:    "as NoSequenceGap, and before anything of the name has arrived (TestARestartedWriterIsNotTakenForAFormerLifeOfWhichNothingHasArrived)"},
