@@ -45,13 +45,13 @@ type options struct {
 
 func parse() (o options, err error) {
 	flag.StringVar(&o.version, "version", rabbit.V4_0, "of RabbitMQ")
-	flag.IntVar(&o.rounds, "rounds", 0, "of which the median counts; 5, or 3 of growth")
+	flag.IntVar(&o.rounds, "rounds", 0, "of which the median counts; 5, or 3 of growth and of many channels")
 	only := flag.String("only", "", "regular `expression`: the contests to hold, see -list")
 	flag.DurationVar(&o.each, "each", 800*time.Millisecond, "what a measurement of throughput is to last")
 	flag.DurationVar(&o.latency, "latency", 4*time.Second, "what a measurement of latency lasts")
 	flag.BoolVar(&o.quick, "quick", false, "one short round: to see that it works, its figures say nothing")
 	flag.BoolVar(&o.growth, "growth", false, "measure how costs grow, instead of the comparison")
-	flag.IntVar(&o.many, "many", 0, "measure what so many `channels` cost in one process, and ten times as many on the embedded broker, instead of the comparison")
+	flag.IntVar(&o.many, "many", 0, "measure what so many `channels` cost in one process, beside the raw client on as many queues, and ten times as many on the embedded broker, instead of the comparison")
 	flag.BoolVar(&o.recovery, "recovery", false, "measure how fast clients are back after resets and restarts, instead of the comparison")
 	flag.BoolVar(&o.list, "list", false, "only say what would be measured")
 	flag.StringVar(&o.report, "report", "", "Markdown `file` to write tables and plots into; they are printed without one")
@@ -64,7 +64,7 @@ func parse() (o options, err error) {
 	}
 	if o.rounds == 0 {
 		o.rounds = 5
-		if o.growth {
+		if o.growth || o.many > 0 {
 			o.rounds = 3
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"runtime"
 	"strings"
 	"time"
 
@@ -17,7 +18,7 @@ import (
 
 const (
 	manyAtOnce = 64 // ends that are opened, or channels that are at work, at a time
-	idleFor    = 20 * time.Second
+	idleFor    = 10 * time.Second
 	manyWork   = 100_000 // records, over all channels
 	slowShare  = 5_000   // records that wait for the reader that does not read
 )
@@ -55,23 +56,56 @@ type lot struct {
 	readers []*weir.Reader[[]byte]
 }
 
-// runMany measures on RabbitMQ, and ten times as many on the embedded broker.
+// runMany measures on RabbitMQ, there also beside the raw client, and ten times as many on the embedded broker.
 func runMany(ctx context.Context, o options) error {
 	node, err := startNode(ctx, o)
 	if err != nil {
 		return err
 	}
 	b := newBench(o, node)
-	rabbit, err := b.manyOn(ctx, "rabbit", o.many, func() (*weir.Runtime, error) { return weir.Open(ctx, node.URL()) })
+	rabbit, besides, err := b.manyOnRabbit(ctx)
 	if err = errors.Join(err, node.Close()); err != nil {
 		return err
 	}
 	b.pid = 0
-	embedded, err := b.manyOn(ctx, "embedded", 10*o.many, func() (*weir.Runtime, error) { return weir.Embedded(), nil })
+	embedded, err := b.manyEmbedded(ctx)
 	if err != nil {
 		return err
 	}
-	return writeSections(o.report, []section{{"many-rabbit", manyTable(rabbit)}, {"many-embedded", manyTable(embedded)}})
+	return writeSections(o.report, []section{{"many-rabbit", manyTable(rabbit)}, {"many-raw", besides}, {"many-embedded", manyTable(embedded)}})
+}
+
+func (b *bench) manyOnRabbit(ctx context.Context) (facts []fact, besides string, err error) {
+	open := func() (*weir.Runtime, error) { return weir.Open(ctx, b.node.URL()) }
+	b.say("rabbit: making %s channels", thousands(b.many))
+	if err := b.make(ctx, "rabbit", b.many, open); err != nil {
+		return nil, "", err
+	}
+	m := newMatch(b.many)
+	for round := range b.rounds {
+		if err := m.hold(ctx, b, round); err != nil {
+			return nil, "", err
+		}
+	}
+	facts, _, err = b.manyOn(ctx, "rabbit", b.many, open)
+	return append(facts, m.facts()...), m.table(), err
+}
+
+// manyEmbedded has nothing to make before: what the embedded broker has goes with its runtime.
+func (b *bench) manyEmbedded(ctx context.Context) ([]fact, error) {
+	open := func() (*weir.Runtime, error) { return weir.Embedded(), nil }
+	one := &lot{b: b, name: "one"}
+	one.rt, _ = open()
+	single, err := one.alone(ctx)
+	if err = errors.Join(err, one.rt.Close(ctx)); err != nil {
+		return nil, err
+	}
+	facts, all, err := b.manyOn(ctx, "embedded", 10*b.many, open)
+	return append(facts, overAll(all.rate()/single.rate())), err
+}
+
+func overAll(ratio float64) fact {
+	return least("throughput over all, of one channel's", "", ratio, 0.9)
 }
 
 func manyTable(facts []fact) string {
@@ -83,28 +117,15 @@ func manyTable(facts []fact) string {
 	return text.String()
 }
 
-func (b *bench) manyOn(ctx context.Context, name string, n int, open func() (*weir.Runtime, error)) (facts []fact, err error) {
-	one := &lot{b: b, name: name + "-one"}
-	if one.rt, err = open(); err != nil {
-		return nil, err
-	}
-	single, err := one.alone(ctx)
-	if err = errors.Join(err, one.rt.Close(ctx)); err != nil {
-		return nil, err
-	}
-	if b.pid != 0 { // what the embedded broker has goes with its runtime
-		b.say("%s: making %s channels", name, thousands(n))
-		if err := b.make(ctx, name, n, open); err != nil {
-			return nil, err
-		}
-	}
+// manyOn gives the facts, and what all did together.
+func (b *bench) manyOn(ctx context.Context, name string, n int, open func() (*weir.Runtime, error)) (facts []fact, all sample, err error) {
 	before := calmHeap()
 	l := &lot{b: b, name: name}
 	if l.rt, err = open(); err != nil {
-		return nil, err
+		return nil, all, err
 	}
-	facts, err = l.measure(ctx, n, before, single)
-	return facts, errors.Join(err, l.rt.Close(ctx))
+	facts, all, err = l.measure(ctx, n, before)
+	return facts, all, errors.Join(err, l.rt.Close(ctx))
 }
 
 // calmHeap is heapKiB when what was closed is gone: timers hold it for two seconds.
@@ -123,31 +144,31 @@ func (b *bench) make(ctx context.Context, name string, n int, open func() (*weir
 	return errors.Join(err, l.rt.Close(ctx))
 }
 
-// alone gives the rate of a single channel.
-func (l *lot) alone(ctx context.Context) (float64, error) {
+// alone is what a single channel does.
+func (l *lot) alone(ctx context.Context) (s sample, err error) {
 	if err := l.open(ctx, 1); err != nil {
-		return 0, err
+		return s, err
 	}
-	if _, err := l.work(ctx, 0, manyWork/10); err != nil { // warms up
-		return 0, err
+	if _, err := l.b.work(ctx, l, 0, manyWork/10); err != nil { // warms up
+		return s, err
 	}
-	return l.work(ctx, 0, manyWork)
+	return l.b.work(ctx, l, 0, manyWork)
 }
 
-func (l *lot) measure(ctx context.Context, n int, before, single float64) (facts []fact, err error) {
+func (l *lot) measure(ctx context.Context, n int, before float64) (facts []fact, all sample, err error) {
 	began := time.Now()
 	if err := l.open(ctx, n); err != nil {
-		return nil, err
+		return nil, all, err
 	}
 	took := time.Since(began)
 	facts = append(facts, most(fmt.Sprintf("opening %s channels, both ends", thousands(n)), "s", took.Seconds(), 5))
 	l.b.say("%s: %s channels are open after %s", l.name, thousands(n), took.Round(time.Millisecond))
 	if l.b.pid != 0 {
-		text, err := l.b.node.Ctl(ctx, "list_connections", "name", "--quiet", "--no-table-headers")
+		connections, err := l.b.connections(ctx)
 		if err != nil {
-			return nil, err
+			return nil, all, err
 		}
-		facts = append(facts, most("AMQP connections", "", float64(strings.Count(strings.TrimSpace(text), "\n")+1), 4))
+		facts = append(facts, most("AMQP connections", "", float64(connections), 4))
 	}
 	facts = append(facts, most("memory of a channel, both ends", "KiB", (heapKiB()-before)/float64(n), 100))
 	m := startMeter(l.b.pid)
@@ -155,7 +176,7 @@ func (l *lot) measure(ctx context.Context, n int, before, single float64) (facts
 	select {
 	case <-time.After(idleFor):
 	case <-ctx.Done():
-		return nil, ctx.Err()
+		return nil, all, ctx.Err()
 	}
 	idle := m.stop(1)
 	facts = append(facts, most("idle, CPU of a core", "%", 100*idle.ownCores(), 15))
@@ -163,16 +184,20 @@ func (l *lot) measure(ctx context.Context, n int, before, single float64) (facts
 		facts = append(facts, fact{"the broker's beside it", amount(100*idle.brokerCores(), "%"), "", ""})
 	}
 	l.b.say("%s: at work", l.name)
-	all, err := l.work(ctx, 0, manyWork)
-	if err != nil {
-		return nil, err
+	if all, err = l.b.work(ctx, l, 0, manyWork); err != nil {
+		return nil, all, err
 	}
-	facts = append(facts, least("throughput over all, of one channel's", "", all/single, 0.9))
 	beside, err := l.besideSlow(ctx)
 	if err != nil {
-		return nil, err
+		return nil, all, err
 	}
-	return append(facts, least("throughput beside a reader that does not read, of that before", "", beside/all, 0.9)), nil
+	return append(facts, least("throughput beside a reader that does not read, of that before", "", beside.rate()/all.rate(), 0.9)), all, nil
+}
+
+// connections is how many AMQP connections the broker has.
+func (b *bench) connections(ctx context.Context) (int, error) {
+	text, err := b.node.Ctl(ctx, "list_connections", "name", "--quiet", "--no-table-headers")
+	return len(strings.Split(strings.TrimSpace(text), "\n")), err
 }
 
 // open opens the ends of n channels, readers first: they make what is missing.
@@ -182,7 +207,7 @@ func (l *lot) open(ctx context.Context, n int) error {
 	g.SetLimit(manyAtOnce)
 	for i := range n {
 		g.Go(func() (err error) {
-			channel := fmt.Sprintf("many-%s-%d", l.name, i)
+			channel := channelName(l.name, i)
 			if l.readers[i], err = weir.OpenReader(ctx, l.rt, channel, weir.Raw(), weir.Name("reader")); err != nil {
 				return err
 			}
@@ -193,12 +218,15 @@ func (l *lot) open(ctx context.Context, n int) error {
 	return g.Wait()
 }
 
-// besideSlow gives the rate of all channels but one, whose records wait for a reader that does not read.
-func (l *lot) besideSlow(ctx context.Context) (float64, error) {
+// channelName is also the name of the queue.
+func channelName(lot string, i int) string { return fmt.Sprintf("many-%s-%d", lot, i) }
+
+// besideSlow is what all channels do but one, whose records wait for a reader that does not read.
+func (l *lot) besideSlow(ctx context.Context) (s sample, err error) {
 	if err := l.writers[0].Write(ctx, bodies(slowShare)...); err != nil {
-		return 0, err
+		return s, err
 	}
-	return l.work(ctx, 1, manyWork)
+	return l.b.work(ctx, l, 1, manyWork)
 }
 
 func bodies(n int) [][]byte {
@@ -209,25 +237,36 @@ func bodies(n int) [][]byte {
 	return all
 }
 
-// work writes and reads records on all channels from the given one on, in calls of a hundred, and gives the rate.
-func (l *lot) work(ctx context.Context, from, records int) (float64, error) {
-	channels := len(l.writers) - from
+// pairs is a writing and a reading end on each of many channels or queues.
+type pairs interface {
+	count() int
+	write(ctx context.Context, i, n int) error
+	read(ctx context.Context, i, n int) error
+}
+
+// work writes and reads records on all channels from the given one on.
+func (b *bench) work(ctx context.Context, all pairs, from, records int) (sample, error) {
+	channels := all.count() - from
 	each := max(100, records/channels)
 	var g errgroup.Group
 	slots := make(chan struct{}, 8*manyAtOnce) // writers that are at work
-	began := time.Now()
-	for i := from; i < len(l.writers); i++ {
+	runtime.GC()
+	m := startMeter(b.pid)
+	for i := from; i < from+channels; i++ {
 		g.Go(func() error {
 			slots <- struct{}{}
 			defer func() { <-slots }()
-			return l.write(ctx, i, each)
+			return all.write(ctx, i, each)
 		})
-		g.Go(func() error { return l.read(ctx, i, each) })
+		g.Go(func() error { return all.read(ctx, i, each) })
 	}
 	err := g.Wait()
-	return float64(each*channels) / time.Since(began).Seconds(), err
+	return m.stop(each * channels), err
 }
 
+func (l *lot) count() int { return len(l.writers) }
+
+// write sends a hundred records in each call.
 func (l *lot) write(ctx context.Context, i, n int) error {
 	values := bodies(100)
 	receipts := make([]*weir.Receipt, 0, n/len(values)+1)

@@ -110,10 +110,25 @@ func (e *rawEnds) pipeline(ctx context.Context, n int, headers amqp.Table) error
 		return err
 	}
 	defer ch.Close()
-	confirms := ch.NotifyPublish(make(chan amqp.Confirmation, inFlight+10))
+	return newOutlet(ch, e.queue).publish(ctx, n, headers, e.encode)
+}
+
+// outlet publishes into a queue, with at most inFlight records unconfirmed.
+type outlet struct {
+	ch       *amqp.Channel
+	queue    string
+	confirms <-chan amqp.Confirmation
+}
+
+func newOutlet(ch *amqp.Channel, queue string) *outlet {
+	return &outlet{ch, queue, ch.NotifyPublish(make(chan amqp.Confirmation, inFlight+10))}
+}
+
+// publish publishes n records and waits until all are confirmed.
+func (o *outlet) publish(ctx context.Context, n int, headers amqp.Table, encode func() ([]byte, error)) error {
 	under := 0
 	take := func() error {
-		c, ok := <-confirms
+		c, ok := <-o.confirms
 		under--
 		switch {
 		case !ok:
@@ -124,16 +139,16 @@ func (e *rawEnds) pipeline(ctx context.Context, n int, headers amqp.Table) error
 		return nil
 	}
 	for range n {
-		for under >= inFlight || len(confirms) > 0 {
+		for under >= inFlight || len(o.confirms) > 0 {
 			if err := take(); err != nil {
 				return err
 			}
 		}
-		body, err := e.encode()
+		body, err := encode()
 		if err != nil {
 			return err
 		}
-		if err := ch.PublishWithContext(ctx, "", e.queue, true, false, amqp.Publishing{DeliveryMode: amqp.Persistent, Body: body, Headers: headers}); err != nil {
+		if err := o.ch.PublishWithContext(ctx, "", o.queue, true, false, amqp.Publishing{DeliveryMode: amqp.Persistent, Body: body, Headers: headers}); err != nil {
 			return err
 		}
 		under++
