@@ -19,8 +19,9 @@ import (
 const (
 	manyAtOnce = 64 // ends that are opened, or channels that are at work, at a time
 	idleFor    = 10 * time.Second
-	manyWork   = 100_000 // records, over all channels
-	slowShare  = 5_000   // records that wait for the reader that does not read
+	manyWork   = 50_000 // records, over all channels, but no fewer than perCall on each
+	perCall    = 50
+	slowShare  = 5_000 // records that wait for the reader that does not read
 )
 
 // fact is one line of the report.
@@ -52,6 +53,7 @@ type lot struct {
 	b       *bench
 	rt      *weir.Runtime
 	name    string
+	opts    []weir.Option // of all ends
 	writers []*weir.Writer[[]byte]
 	readers []*weir.Reader[[]byte]
 }
@@ -96,7 +98,7 @@ func (b *bench) manyEmbedded(ctx context.Context) ([]fact, error) {
 	open := func() (*weir.Runtime, error) { return weir.Embedded(), nil }
 	one := &lot{b: b, name: "one"}
 	one.rt, _ = open()
-	single, err := one.alone(ctx)
+	single, err := one.alone(ctx, 10*manyWork) // as many as the channels together have
 	if err = errors.Join(err, one.rt.Close(ctx)); err != nil {
 		return nil, err
 	}
@@ -144,15 +146,12 @@ func (b *bench) make(ctx context.Context, name string, n int, open func() (*weir
 	return errors.Join(err, l.rt.Close(ctx))
 }
 
-// alone is what a single channel does.
-func (l *lot) alone(ctx context.Context) (s sample, err error) {
+// alone is what a single channel does with so many records.
+func (l *lot) alone(ctx context.Context, records int) (s sample, err error) {
 	if err := l.open(ctx, 1); err != nil {
 		return s, err
 	}
-	if _, err := l.b.work(ctx, l, 0, manyWork/10); err != nil { // warms up
-		return s, err
-	}
-	return l.b.work(ctx, l, 0, manyWork)
+	return l.b.warm(ctx, l, records)
 }
 
 func (l *lot) measure(ctx context.Context, n int, before float64) (facts []fact, all sample, err error) {
@@ -208,14 +207,18 @@ func (l *lot) open(ctx context.Context, n int) error {
 	for i := range n {
 		g.Go(func() (err error) {
 			channel := channelName(l.name, i)
-			if l.readers[i], err = weir.OpenReader(ctx, l.rt, channel, weir.Raw(), weir.Name("reader")); err != nil {
+			if l.readers[i], err = weir.OpenReader(ctx, l.rt, channel, weir.Raw(), l.with("reader")...); err != nil {
 				return err
 			}
-			l.writers[i], err = weir.OpenWriter(ctx, l.rt, channel, weir.Raw(), weir.Name("writer"))
+			l.writers[i], err = weir.OpenWriter(ctx, l.rt, channel, weir.Raw(), l.with("writer")...)
 			return err
 		})
 	}
 	return g.Wait()
+}
+
+func (l *lot) with(name string) []weir.Option {
+	return append(l.opts[:len(l.opts):len(l.opts)], weir.Name(name))
 }
 
 // channelName is also the name of the queue.
@@ -247,7 +250,7 @@ type pairs interface {
 // work writes and reads records on all channels from the given one on.
 func (b *bench) work(ctx context.Context, all pairs, from, records int) (sample, error) {
 	channels := all.count() - from
-	each := max(100, records/channels)
+	each := max(perCall, records/channels)
 	var g errgroup.Group
 	slots := make(chan struct{}, 8*manyAtOnce) // writers that are at work
 	runtime.GC()
@@ -264,11 +267,24 @@ func (b *bench) work(ctx context.Context, all pairs, from, records int) (sample,
 	return m.stop(each * channels), err
 }
 
+// warm is work after a tenth of it, where that is not all.
+func (b *bench) warm(ctx context.Context, all pairs, records int) (sample, error) {
+	if records/10 >= perCall*all.count() {
+		if _, err := b.work(ctx, all, 0, records/10); err != nil {
+			return sample{}, err
+		}
+	}
+	if b.pid != 0 {
+		settle(b.pid)
+	}
+	return b.work(ctx, all, 0, records)
+}
+
 func (l *lot) count() int { return len(l.writers) }
 
-// write sends a hundred records in each call.
+// write sends perCall records in each call.
 func (l *lot) write(ctx context.Context, i, n int) error {
-	values := bodies(100)
+	values := bodies(perCall)
 	receipts := make([]*weir.Receipt, 0, n/len(values)+1)
 	for ; n > 0; n -= len(values) {
 		r, err := l.writers[i].Send(ctx, values[:min(n, len(values))]...)

@@ -14,8 +14,8 @@ import (
 
 // How much of what many channels cost in throughput is the broker's: the raw client does the same on the same queues.
 
-// rawLot is the raw client on weir's queues: an AMQP channel for each queue and direction, on as many connections as weir has. Prefetch and acknowledgements are weir's
-// defaults, a batch of a hundred and two of them ahead.
+// rawLot is the raw client on weir's queues: an AMQP channel for each queue and direction, on as many connections as weir has. What is in flight is as weir's defaults have it: inFlight
+// records unconfirmed on a queue, two batches ahead, an acknowledgement for each.
 type rawLot struct {
 	b       *bench
 	name    string
@@ -102,10 +102,11 @@ type match struct {
 	samples []map[int]sample // by side and round
 }
 
-// side is a client on so many queues.
+// side is a client on so many queues, weir with options.
 type side struct {
 	client string
 	queues int
+	opts   []weir.Option
 }
 
 // The sides by what they are.
@@ -114,10 +115,11 @@ const (
 	rawOne
 	weirMany
 	rawMany
+	weirMute // on many
 )
 
 func newMatch(many int) *match {
-	m := &match{many: many, sides: []side{{clientWeir, 1}, {clientRaw, 1}, {clientWeir, many}, {clientRaw, many}}}
+	m := &match{many: many, sides: []side{{clientWeir, 1, nil}, {clientRaw, 1, nil}, {clientWeir, many, nil}, {clientRaw, many, nil}, {clientWeir + ", without statuses", many, []weir.Option{weir.WithoutStatus()}}}}
 	for range m.sides {
 		m.samples = append(m.samples, map[int]sample{})
 	}
@@ -135,7 +137,7 @@ func (m *match) hold(ctx context.Context, b *bench, round int) error {
 			do = b.rawSide
 		}
 		var err error
-		if m.samples[at][round], err = do(ctx, s.queues); err != nil {
+		if m.samples[at][round], err = do(ctx, s); err != nil {
 			return fmt.Errorf("%s on %s: %w", s.client, plural(s.queues, "queue"), err)
 		}
 	}
@@ -143,42 +145,31 @@ func (m *match) hold(ctx context.Context, b *bench, round int) error {
 }
 
 // weirSide waits until all parts are ready: status history is read behind the opening.
-func (b *bench) weirSide(ctx context.Context, n int) (s sample, err error) {
-	l := &lot{b: b, name: "rabbit"}
+func (b *bench) weirSide(ctx context.Context, side side) (s sample, err error) {
+	l := &lot{b: b, name: "rabbit", opts: side.opts}
 	if l.rt, err = weir.Open(ctx, b.node.URL()); err != nil {
 		return s, err
 	}
-	if err = l.open(ctx, n); err == nil {
+	if err = l.open(ctx, side.queues); err == nil {
 		err = l.whole(ctx)
 	}
 	if err == nil {
-		s, err = b.steady(ctx, l)
+		s, err = b.warm(ctx, l, manyWork)
 	}
 	return s, errors.Join(err, l.rt.Close(ctx))
 }
 
 // rawSide has a connection for each direction, and for many queues two, as weir has.
-func (b *bench) rawSide(ctx context.Context, n int) (s sample, err error) {
+func (b *bench) rawSide(ctx context.Context, side side) (s sample, err error) {
 	l := &rawLot{b: b, name: "rabbit"}
 	connections := 1
-	if n > 1 {
+	if side.queues > 1 {
 		connections = 2
 	}
-	if err = l.open(n, connections); err == nil {
-		s, err = b.steady(ctx, l)
+	if err = l.open(side.queues, connections); err == nil {
+		s, err = b.warm(ctx, l, manyWork)
 	}
 	return s, errors.Join(err, l.close())
-}
-
-// steady warms up with a tenth of the records, and measures when the broker is calm.
-func (b *bench) steady(ctx context.Context, all pairs) (sample, error) {
-	if all.count() == 1 {
-		if _, err := b.work(ctx, all, 0, manyWork/10); err != nil {
-			return sample{}, err
-		}
-	}
-	settle(b.pid)
-	return b.work(ctx, all, 0, manyWork)
 }
 
 func (m *match) over(side, base int) float64 {
@@ -191,6 +182,7 @@ func (m *match) facts() []fact {
 		overAll(m.over(weirMany, weirOne)),
 		{"the raw client's on " + as + " queues, of its on one", amount(m.over(rawMany, rawOne), ""), "", ""},
 		least("throughput over all, of the raw client's on "+as+" queues", "", m.over(weirMany, rawMany), 0.9),
+		{"the same without statuses", amount(m.over(weirMute, rawMany), ""), "", ""},
 	}
 }
 
