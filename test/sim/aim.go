@@ -156,7 +156,7 @@ func (p *plan) suit(w *World, c cell) {
 	case statusDeleted, poisonStatuses, clockWrong:
 		p.noStatus = false
 	}
-	if c.part == dataProducer && (c.kind == consumerCut || c.kind == consumerHole || c.kind == requestsHang) {
+	if c.part == dataProducer && (c.kind == consumerCut || c.kind == consumerHole) {
 		p.toStream(0)
 	}
 	if c.part == topology {
@@ -194,7 +194,7 @@ func (r *run) suits(c cell) bool {
 	if !r.drawable(c.kind) {
 		return false
 	}
-	if c.part == dataProducer && (c.kind == consumerCut || c.kind == consumerHole || c.kind == requestsHang) && (!r.plan.stream || r.plan.subEntries > 0) {
+	if c.part == dataProducer && (c.kind == consumerCut || c.kind == consumerHole) && (!r.plan.stream || r.plan.subEntries > 0) {
 		return false
 	}
 	if c.kind == withdrawn && r.plan.withdrawals == 0 || c.part == topology && c.phase == closing && (!r.plan.rough || !r.plan.deletes) {

@@ -169,8 +169,7 @@ var catalogue = [faultKinds]struct {
 	limitReached: {"limit reached", ofPort(always)},
 	revoked:      {"credentials revoked", ofPort(always)},
 	slow:         {"slow", ofPort(always)},
-	// Topology alone makes requests, and a data producer that declares its lock.
-	requestsHang: {"requests hang", reach{dataProducer: 1 << opening, topology: up}},
+	requestsHang: {"requests hang", reach{topology: up}},                         // nobody else makes any
 	alarm:        {"alarm", reach{dataProducer: always, statusProducer: always}}, // it concerns publishers
 
 	// Without anything unconfirmed there is no confirm.

@@ -57,7 +57,7 @@ var aimedAt = func() (all []cell) {
 		if c.part == memberConsumer && c.phase != idle || c.part == topology && c.phase == busy {
 			times *= 2
 		}
-		if (c.part == healthTicker || c.part == metricsAggregator) && c.phase == down || c.phase == opening && c.kind >= publisherCut && c.kind <= consumerHole {
+		if (c.part == healthTicker || c.part == metricsAggregator) && c.phase == down || c.phase == opening && c.kind >= publisherCut && c.kind <= consumerForgotten {
 			times *= 2
 		}
 		if c.kind <= panicStopping && (c.part == dataConsumer && c.phase == closing || c.kind == panicStopping && c.phase == opening) {
@@ -66,6 +66,8 @@ var aimedAt = func() (all []cell) {
 		switch c {
 		case cell{withdrawn, dataProducer, closing}:
 			times = 10
+		case cell{consumerForgotten, dataConsumer, opening}, cell{consumerForgotten, statusConsumer, opening}, cell{consumerForgotten, memberConsumer, opening}: // between the broker's answer and its arrival
+			times = 12
 		case cell{deliveryLost, dataConsumer, closing}: // one must be on its way
 			times = 200
 		case cell{clockWrong, memberConsumer, closing}, cell{streamDeleted, dataConsumer, closing}:
