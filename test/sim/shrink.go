@@ -77,10 +77,9 @@ func (r *Runner) Shrink(seed uint64, mode Mode) *Shrunk {
 	if leave.Withdrawals = true; try(leave) {
 		leave = s.Leave
 	}
-	for leave = s.Leave; ; {
-		if leave.Records = max(leave.Records, 64) / 2; leave.Records < 2 || !try(leave) {
-			break
-		}
+	leave = s.Leave
+	for leave.Records = 32; leave.Records >= 2 && try(leave); {
+		leave.Records /= 2
 	}
 	return s
 }
