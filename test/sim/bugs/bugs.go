@@ -57,8 +57,8 @@ var bugs = []bug{
 			"\tif errors.Is(m.Err, broker.ErrReturned) {\n\t\tctx.Send(p.Parent, &messages.Confirmed{From: p.From, First: m.First, Last: m.Last})\n\t\treturn\n\t}\n" +
 				"\tctx.Send(p.Parent, &messages.Refused{From: p.From, First: m.First, Last: m.Last, Err: m.Err})\n\tif errors.Is(m.Err, broker.ErrReturned) {\n"}}},
 	{name: "DedupByDelivery", // what is delivered again is acknowledged and dropped
-		patches: []patch{{"supervisor/reader.go", "\tk.proved()\n\tif r.cfg.Stream != nil {\n\t\tr.onStreamed",
-			"\tk.proved()\n\tif m.Records[0].Redelivered && r.cfg.Stream == nil {\n\t\tctx.Send(k.pid, &messages.Acknowledge{Epoch: k.epoch, Tag: m.Last()})\n\t\treturn\n\t}\n" +
+		patches: []patch{{"supervisor/reader.go", "\tif r.cfg.Stream != nil {\n\t\tr.onStreamed",
+			"\tif m.Records[0].Redelivered && r.cfg.Stream == nil {\n\t\tctx.Send(k.pid, &messages.Acknowledge{Epoch: k.epoch, Tag: m.Last()})\n\t\treturn\n\t}\n" +
 				"\tif r.cfg.Stream != nil {\n\t\tr.onStreamed"}}},
 	{name: "FinishedEarly", // a producer says Finished before all of its sessions have ended
 		patches: []patch{{"actors/lanes.go", "\tcase m.Err == nil && p.finishing && !p.lanes.over():\n", ""}}},
@@ -70,7 +70,7 @@ var bugs = []bug{
 	{name: "SettledBeyond", // a stream's new session settles more than the broker says that it has
 		patches: []patch{{"supervisor/stream.go", "\treturn last - s.base, nil\n", "\treturn sent, nil\n"}}},
 	{name: "NameNotHeld", // a stream's writer publishes without the lock of its name
-		patches: []patch{{"actors/producer.go", "\tif p.lock.queue != \"\" {\n\t\tp.lock.declare", "\tif p.lock.queue = \"\"; p.lock.queue != \"\" {\n\t\tp.lock.declare"}}},
+		patches: []patch{{"actors/producer.go", "\tif p.lock.queue != \"\" {\n\t\tp.lock.take", "\tif p.lock.queue = \"\"; p.lock.queue != \"\" {\n\t\tp.lock.take"}}},
 	{name: "ChecksumNotCompared", // a stream that was made anew and has grown is taken for the old one
 		patches: []patch{{"supervisor/stream.go", "r.Offset == p.next-1 && checksum(r.Body) != p.sum", "r.Offset == p.next-1 && false"}}},
 	{name: "NoSequenceGap", // a stream's writer begins right behind what the broker has
