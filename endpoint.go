@@ -200,7 +200,8 @@ func (e *endpoint) awaitPeers(ctx context.Context, are messages.PeersAre, count 
 func (e *endpoint) close(ctx context.Context, m *messages.Close) error {
 	m.Timeout = supervisor.DefaultCloseTimeout
 	if deadline, ok := ctx.Deadline(); ok {
-		m.Timeout = max(time.Until(deadline)-closeMargin, time.Millisecond)
+		left := time.Until(deadline)
+		m.Timeout = max(left-min(max(left/10, leastMargin), mostMargin), time.Millisecond)
 	}
 	ctx, cancel := context.WithTimeout(ctx, m.Timeout+endMargin)
 	defer cancel()
@@ -229,8 +230,12 @@ var errClosedBefore = errors.New("the reader was closed before")
 
 var errCutOff = errors.New("cut off before its supervisor had answered, so what is left is not known")
 
-// closeMargin is what of a context's time is left for the answer to a Close, endMargin what a supervisor has behind the time of a Close to end: a part that hangs is given up after two seconds.
-const closeMargin, endMargin = 50 * time.Millisecond, 3 * time.Second
+const (
+	// A tenth of a context's time is left for the answer to a Close to come in, which a busy machine keeps waiting, within these bounds.
+	leastMargin, mostMargin = 50 * time.Millisecond, 250 * time.Millisecond
+	// endMargin is what a supervisor has behind the time of a Close to end: a part that hangs is given up after two seconds.
+	endMargin = 3 * time.Second
+)
 
 // ask sends a request and waits for its answer, the context's end or the supervisor's.
 func ask[T any](ctx context.Context, e *endpoint, request func(done func(*T)) any) (*T, error) {
