@@ -1,7 +1,6 @@
 package embedded
 
 import (
-	"errors"
 	"fmt"
 
 	"github.com/d2e2d648/weir/broker"
@@ -39,7 +38,7 @@ func newQueue(b *Broker, name string, options broker.QueueOptions) *queue {
 	return q
 }
 
-var errOwned = errors.New("it is another session's own")
+var errOwned = fmt.Errorf("%w: it is another session's own", broker.ErrInUse)
 
 // admits says whether the queue, nil for a missing one, can have such a consumer.
 func (q *queue) admits(c *broker.ConsumerConfig) error {
@@ -47,7 +46,7 @@ func (q *queue) admits(c *broker.ConsumerConfig) error {
 	case q == nil:
 		return broker.ErrNotFound
 	case q.owned && len(q.consumers) > 0:
-		return fmt.Errorf("%w: %w", broker.ErrInUse, errOwned)
+		return errOwned
 	case c.Own && !q.owned:
 		return fmt.Errorf("%w: it is there, and everybody's", broker.ErrRefused)
 	case c.Stream != nil && q.log == nil:

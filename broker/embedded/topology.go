@@ -54,7 +54,7 @@ func (b *Broker) declareQueue(r broker.DeclareQueue) broker.Result {
 	case r.Name == "":
 		return broker.Result{Err: fmt.Errorf("declare queue: %w: no name", broker.ErrMisuse)}
 	case q != nil && q.owned:
-		return broker.Result{Err: fmt.Errorf("declare queue %q: %w: %w", r.Name, broker.ErrRefused, errOwned)}
+		return broker.Result{Err: fmt.Errorf("declare queue %q: %w", r.Name, errOwned)}
 	case q == nil:
 		b.queues[r.Name] = newQueue(b, r.Name, r.QueueOptions)
 	case q.options != r.QueueOptions:
@@ -86,7 +86,7 @@ func (b *Broker) inspectQueue(name string) broker.Result {
 		return broker.Result{Err: fmt.Errorf("inspect queue %q: %w", name, broker.ErrNotFound)}
 	}
 	if q.owned {
-		return broker.Result{Err: fmt.Errorf("inspect queue %q: %w: %w", name, broker.ErrRefused, errOwned)}
+		return broker.Result{Err: fmt.Errorf("inspect queue %q: %w", name, errOwned)}
 	}
 	info := broker.QueueInfo{Ready: q.count()}
 	if q.log == nil {
@@ -101,7 +101,7 @@ func (b *Broker) deleteQueue(r broker.DeleteQueue) error {
 		return nil
 	}
 	if q.owned {
-		return fmt.Errorf("delete queue %q: %w: %w", r.Name, broker.ErrRefused, errOwned)
+		return fmt.Errorf("delete queue %q: %w", r.Name, errOwned)
 	}
 	if r.IfUnused && q.log == nil && len(q.consumers) > 0 {
 		return fmt.Errorf("delete queue %q, which has %d consumers: %w", r.Name, len(q.consumers), broker.ErrInUse)
