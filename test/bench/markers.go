@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"os"
 	"strings"
+
+	"github.com/d2e2d648/weir/test/page"
 )
 
 // section is a part of a report that a run makes anew. It stands between two comments, which stay:
@@ -13,21 +15,15 @@ import (
 type section struct{ name, text string }
 
 // replaceSections gives the page with each section's text, or an error that says which marker is missing or not alone. All else stays as it is.
-func replaceSections(page string, sections []section) (string, error) {
+func replaceSections(text string, sections []section) (string, error) {
 	for _, s := range sections {
-		begin, end := "<!-- bench:begin "+s.name+" -->", "<!-- bench:end "+s.name+" -->"
-		for _, marker := range []string{begin, end} {
-			if n := strings.Count(page, marker); n != 1 {
-				return "", fmt.Errorf("the page has the line %q %d times, and needs it once", marker, n)
-			}
+		changed, err := page.Between(text, "<!-- bench:begin "+s.name+" -->", "<!-- bench:end "+s.name+" -->", s.text)
+		if err != nil {
+			return "", err
 		}
-		from, to := strings.Index(page, begin)+len(begin), strings.Index(page, end)
-		if to < from {
-			return "", fmt.Errorf("the page has %q behind its end", begin)
-		}
-		page = page[:from] + "\n" + strings.TrimSpace(s.text) + "\n" + page[to:]
+		text = changed
 	}
-	return page, nil
+	return text, nil
 }
 
 // writeSections changes the file, or prints the sections when there is none.
@@ -38,11 +34,11 @@ func writeSections(path string, sections []section) error {
 		}
 		return nil
 	}
-	page, err := os.ReadFile(path)
+	read, err := os.ReadFile(path)
 	if err != nil {
 		return err
 	}
-	text, err := replaceSections(string(page), sections)
+	text, err := replaceSections(string(read), sections)
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}

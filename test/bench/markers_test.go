@@ -7,10 +7,10 @@ import (
 	"testing"
 )
 
-const page = "# Title\n\nProse.\n\n<!-- bench:begin a -->\nold\n<!-- bench:end a -->\n\nMore.\n<!-- bench:begin b -->\n<!-- bench:end b -->\nEnd\n"
+const before = "# Title\n\nProse.\n\n<!-- bench:begin a -->\nold\n<!-- bench:end a -->\n\nMore.\n<!-- bench:begin b -->\n<!-- bench:end b -->\nEnd\n"
 
 func TestSectionsAreReplaced(t *testing.T) {
-	got, err := replaceSections(page, []section{{"a", "new\n\ntable\n\n"}, {"b", "x"}})
+	got, err := replaceSections(before, []section{{"a", "new\n\ntable\n\n"}, {"b", "x"}})
 	want := "# Title\n\nProse.\n\n<!-- bench:begin a -->\nnew\n\ntable\n<!-- bench:end a -->\n\nMore.\n<!-- bench:begin b -->\nx\n<!-- bench:end b -->\nEnd\n"
 	if err != nil || got != want {
 		t.Errorf("got %q, %v", got, err)
@@ -18,7 +18,7 @@ func TestSectionsAreReplaced(t *testing.T) {
 	if again, err := replaceSections(got, []section{{"a", "new\n\ntable\n\n"}}); err != nil || again != got {
 		t.Errorf("a second time changes the page to %q, %v", again, err)
 	}
-	if other, err := replaceSections(page, []section{{"b", "x"}}); err != nil || !strings.Contains(other, "\nold\n") {
+	if other, err := replaceSections(before, []section{{"b", "x"}}); err != nil || !strings.Contains(other, "\nold\n") {
 		t.Errorf("another section is gone: %q, %v", other, err)
 	}
 }
@@ -27,7 +27,7 @@ func TestMarkersMustBeThere(t *testing.T) {
 	for name, text := range map[string]string{
 		"missing":   "# Title",
 		"no end":    "<!-- bench:begin a -->",
-		"twice":     page + page,
+		"twice":     before + before,
 		"backwards": "<!-- bench:end a -->\n<!-- bench:begin a -->",
 	} {
 		if got, err := replaceSections(text, []section{{"a", "x"}}); err == nil {

@@ -3,7 +3,6 @@ package matrix
 import (
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -103,21 +102,4 @@ func quantile(sorted []time.Duration, q float64) string {
 		return fmt.Sprintf("%d ms", v.Milliseconds())
 	}
 	return fmt.Sprintf("%.1f s", v.Seconds())
-}
-
-// The table stands between these lines of a page.
-const beginTable, endTable = "<!-- matrix:begin -->", "<!-- matrix:end -->"
-
-// WriteInto replaces what stands between the markers of a page.
-func WriteInto(path, text string) error {
-	page, err := os.ReadFile(path)
-	if err != nil {
-		return err
-	}
-	before, rest, ok := strings.Cut(string(page), beginTable)
-	_, after, both := strings.Cut(rest, endTable)
-	if !ok || !both {
-		return fmt.Errorf("%s: the page needs the lines %q and %q", path, beginTable, endTable)
-	}
-	return os.WriteFile(path, []byte(before+beginTable+"\n"+strings.TrimSpace(text)+"\n"+endTable+after), 0o644)
 }

@@ -2,7 +2,6 @@ package sim
 
 import (
 	"fmt"
-	"os"
 	"strings"
 )
 
@@ -23,19 +22,4 @@ func (t *Total) Markdown() string {
 	fmt.Fprintf(&s, " %d combinations of fault, actor and state can occur; the one that was hit least, %d times, is %s.\n\n", len(possible), n, of)
 	s.WriteString(t.Cells.Markdown())
 	return s.String()
-}
-
-// WriteInto replaces what stands between the markers of that name on a page.
-func WriteInto(path, name, text string) error {
-	page, err := os.ReadFile(path)
-	if err != nil {
-		return err
-	}
-	begin, end := "<!-- simulation "+name+":begin -->", "<!-- simulation "+name+":end -->"
-	before, rest, ok := strings.Cut(string(page), begin)
-	_, after, both := strings.Cut(rest, end)
-	if !ok || !both {
-		return fmt.Errorf("%s: the page needs the lines %q and %q", path, begin, end)
-	}
-	return os.WriteFile(path, []byte(before+begin+"\n"+strings.TrimSpace(text)+"\n"+end+after), 0o644)
 }

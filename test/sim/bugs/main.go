@@ -20,7 +20,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/d2e2d648/weir/test/sim"
+	"github.com/d2e2d648/weir/test/page"
 )
 
 func main() { os.Exit(run()) }
@@ -71,7 +71,7 @@ func run() int {
 	if *report != "" {
 		text := fmt.Sprintf("%s\n%d of %d were found, by at most %d schedules in each mode.\n\n`go run ./test/sim/bugs -seeds %d`, %d cores, %s, %s.\n", &table, found, tried, *seeds, *seeds, runtime.NumCPU(),
 			runtime.Version(), time.Since(began).Round(time.Second))
-		if err := sim.WriteInto(*report, "bugs", text); err != nil {
+		if err := page.Write(*report, "simulation bugs", text); err != nil {
 			fmt.Println(err)
 			failed++
 		}
@@ -163,7 +163,7 @@ func parse(out string) (seed, what string, violated bool) {
 
 // copyModule copies what the simulation is built of.
 func copyModule(from, to string) error {
-	for _, part := range []string{"go.mod", "go.sum", "actors", "broker", "messages", "supervisor", "test/sim"} {
+	for _, part := range []string{"go.mod", "go.sum", "actors", "broker", "messages", "supervisor", "test/page", "test/sim"} {
 		err := filepath.WalkDir(filepath.Join(from, part), func(path string, entry fs.DirEntry, err error) error {
 			if err != nil || entry.IsDir() || strings.HasSuffix(path, "_test.go") {
 				return err

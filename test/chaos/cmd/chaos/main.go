@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/d2e2d648/weir/test/chaos"
+	"github.com/d2e2d648/weir/test/page"
 	"github.com/d2e2d648/weir/test/rabbit"
 )
 
@@ -97,7 +98,7 @@ func (f *flags) run(ctx context.Context) int {
 	text := report.Markdown() + fmt.Sprintf("\n`make chaos SCHEDULES=%d CLUSTERS=%d SEED=%d`, RabbitMQ %s, %d cores, %s, %.0f s.\n", f.schedules, f.clusters, f.seed, strings.Join(versions, " and "), runtime.NumCPU(), runtime.Version(), time.Since(began).Seconds())
 	fmt.Print(text)
 	if f.report != "" {
-		if err := chaos.WriteInto(f.report, text); err != nil {
+		if err := page.Write(f.report, "chaos", text); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			failed++
 		}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/d2e2d648/weir/test/matrix"
+	"github.com/d2e2d648/weir/test/page"
 )
 
 func main() { os.Exit(run()) }
@@ -52,7 +53,7 @@ func run() int {
 	text := matrix.Markdown(outcomes) + fmt.Sprintf("\n`make matrix SEED=%d`, %d cores, %s, %.0f s.\n", *seed, runtime.NumCPU(), runtime.Version(), time.Since(began).Seconds())
 	fmt.Print("\n" + text)
 	if *report != "" {
-		if err := matrix.WriteInto(*report, text); err != nil {
+		if err := page.Write(*report, "matrix", text); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			return 1
 		}

@@ -21,6 +21,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/d2e2d648/weir/test/page"
 	"github.com/d2e2d648/weir/test/sim"
 )
 
@@ -168,7 +169,7 @@ func (f *flags) many() int {
 	}
 	if f.report != "" {
 		text := total.Markdown() + fmt.Sprintf("\n`make simulate SEEDS=%d`, %d cores, %s, %s.\n", total.Schedules/len(f.modes), runtime.NumCPU(), runtime.Version(), total.Took.Round(time.Second))
-		if err := sim.WriteInto(f.report, "schedules", text); err != nil {
+		if err := page.Write(f.report, "simulation schedules", text); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			failed = 1
 		}

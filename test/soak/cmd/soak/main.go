@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/d2e2d648/weir/test/page"
 	"github.com/d2e2d648/weir/test/rabbit"
 	"github.com/d2e2d648/weir/test/soak"
 )
@@ -46,7 +47,7 @@ func run(ctx context.Context, d time.Duration, version, file string) int {
 	text := fmt.Sprintf("%s\n`make soak DURATION=%v`, RabbitMQ %s, %d cores, %s, %s.\n", all.Markdown(), d, version, runtime.NumCPU(), runtime.Version(), time.Since(began).Round(time.Second))
 	fmt.Print(text)
 	if file != "" {
-		err = errors.Join(err, soak.WriteInto(file, text))
+		err = errors.Join(err, page.Write(file, "soak", text))
 	}
 	switch {
 	case err != nil:
