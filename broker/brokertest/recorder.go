@@ -29,6 +29,8 @@ type recorder struct {
 
 	lazy    bool            // Pendings are not taken until drain
 	pending *broker.Pending // not taken yet
+
+	draining sync.Mutex // held from taking to adding: as soon as something was taken, another goroutine may be in the sink
 }
 
 // sink is what the port is given.
@@ -63,6 +65,8 @@ func (r *recorder) sink(e broker.Event) {
 
 // drain takes what a Pending announced.
 func (r *recorder) drain() {
+	r.draining.Lock()
+	defer r.draining.Unlock()
 	r.mu.Lock()
 	p := r.pending
 	r.pending, r.lazy = nil, false
