@@ -25,7 +25,7 @@ func FromFirst() Option { return from(broker.StreamOffset{From: broker.FromFirst
 // FromLast has a reader without a stored offset begin at the last chunk, which is what the broker has written at once: one record or many.
 func FromLast() Option { return from(broker.StreamOffset{From: broker.FromLast}) }
 
-// FromNext has a reader without a stored offset begin with what is published once it is open.
+// FromNext has a reader without a stored offset begin with what is published once it is open. Its place is stored then: what is published while a reader of that name is away comes when it is back.
 func FromNext() Option { return from(broker.StreamOffset{From: broker.FromNext}) }
 
 // FromOffset has a reader without a stored offset begin at that offset: or, where it is not kept any more, at the first that is, and where there is none yet, at the end.

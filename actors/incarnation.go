@@ -28,7 +28,7 @@ func (in *Incarnation) ready(ctx actor.Context) { in.readyAt(ctx, &broker.Opened
 
 // readyAt is ready, with what a session's opening has told.
 func (in *Incarnation) readyAt(ctx actor.Context, m *broker.Opened) {
-	ctx.Send(in.Parent, &messages.Ready{From: in.From, LastSequence: m.LastSequence, Next: m.Next})
+	ctx.Send(in.Parent, &messages.Ready{From: in.From, LastSequence: m.LastSequence, Next: m.Next, End: m.End, Stored: m.Stored})
 }
 
 // after sends the incarnation a message later. It is addressed to this incarnation alone, so it needs no epoch.

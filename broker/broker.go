@@ -45,7 +45,8 @@
 //     and one publisher has it at a time: of two that share it, the broker confirms records that it drops.
 //  22. With ConsumerConfig.Name the broker keeps, for the stream and that name and over sessions, an offset. Ack(tag, true) stores the tag's (a tenth of a
 //     second later, so that many are one; Close stores the last before it ends, rule 16). A session begins behind the one that is stored, or where
-//     Stream says when there is none or IgnoreStored is set. A port that knows names says in Opened where a session on a stream begins (Next). Ack of one tag and Reject store nothing. So what was delivered and is not below a stored offset comes again to the next session
+//     Stream says when there is none or IgnoreStored is set. A port that knows names says in Opened where a session on a stream begins (Next), where the stream ends (End) and what is stored (Stored): with Mark
+//     so much as is there before, so that who finds nothing later knows that the stream was made anew, or cut off in front behind it. Who may not store (RabbitMQ 3.10 wants the permission to write) finds 0. Ack of one tag and Reject store nothing. So what was delivered and is not below a stored offset comes again to the next session
 //     of that name.
 package broker
 
@@ -129,6 +130,8 @@ type ConsumerConfig struct {
 	Name string
 	// IgnoreStored begins where Stream says, whatever offset is stored under Name. It goes on storing all the same.
 	IgnoreStored bool
+	// Mark has the session store under Name, where nothing is stored, the offset before the one at which it begins, if there is one.
+	Mark bool
 	// Background says that the session is in no hurry and short: a port may let it wait while others are opened, and open only a few such at a time.
 	Background bool
 	// Properties asks for Record.Properties of deliveries. Left out, they are nil: decoding them costs an allocation a record.

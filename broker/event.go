@@ -5,9 +5,9 @@ type Event interface{ brokerEvent() }
 
 type (
 	// Opened says that the session is ready: a publisher with confirms on, a consumer registered at the broker. LastSequence is what the broker has of
-	// PublisherConfig.Name, at least: what an earlier session has under way may still come (rule 21). Next is, of a consumer of a stream, the offset at which it begins: nothing below it comes (rule 22); at a port
-	// that knows no names it is 0.
-	Opened struct{ LastSequence, Next uint64 }
+	// PublisherConfig.Name, at least: what an earlier session has under way may still come (rule 21). Next is, of a consumer of a stream, the offset at which it begins: nothing below it comes; End is the one
+	// behind the stream's last record then, and Stored the one behind what is stored under ConsumerConfig.Name, 0 where nothing is (rule 22). At a port that knows no names they are 0.
+	Opened struct{ LastSequence, Next, End, Stored uint64 }
 
 	// Confirmed says that the broker has the records First to Last (rule 7).
 	Confirmed struct{ First, Last uint64 }

@@ -45,8 +45,8 @@ type (
 	// Ready says that the child can do its work from now on.
 	Ready struct {
 		From
-		// LastSequence is what the broker has under a data producer's name, Next where a stream's data consumer begins: as in broker.Opened.
-		LastSequence, Next uint64
+		// LastSequence is what the broker has under a data producer's name, Next where a stream's data consumer begins, End where the stream ends, Stored what is stored under the consumer's name: as in broker.Opened.
+		LastSequence, Next, End, Stored uint64
 	}
 
 	// NotYet says what the child waits for. It is no failure and takes nothing of the grace window.

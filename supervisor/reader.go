@@ -170,7 +170,7 @@ func (r *Reader) newData(in actors.Incarnation) actor.Actor {
 	config := broker.ConsumerConfig{Queue: r.cfg.Resources.Queue, Prefetch: r.cfg.Prefetch, MaxBatch: r.cfg.run(), Properties: r.cfg.Properties}
 	if s := r.cfg.Stream; s != nil {
 		from, anyway := r.position.from(s)
-		config.Stream, config.IgnoreStored, config.Name = &from, anyway, r.cfg.Name
+		config.Stream, config.IgnoreStored, config.Name, config.Mark = &from, anyway, r.cfg.Name, !r.position.known
 	} else {
 		config.Exclusive = r.exclusive()
 	}
@@ -184,7 +184,7 @@ func (r *Reader) dataOpened(_ actor.Context, m *messages.Ready) error {
 	if r.cfg.Stream == nil {
 		return nil
 	}
-	return r.position.opened(m.Next, r.now())
+	return r.position.opened(m, r.now())
 }
 
 func (r *Reader) dataReady(ctx actor.Context) {

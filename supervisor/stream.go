@@ -25,7 +25,8 @@ const (
 // A writer publishes under its Name, and the broker drops what it has under that name already, so that an incident leaves no duplicates. While it does, it holds the name: another that wants
 // it is refused (actors.ErrNameInUse). A reader's commits are stored at the broker under its Name, and a reader of that name goes on behind them.
 type Stream struct {
-	// Start is where a reader begins under whose name no offset is stored. The zero value is the first record that is kept.
+	// Start is where a reader begins under whose name no offset is stored. The zero value is the first record that is kept. That it has begun there is stored, too, unless that is at offset 0: so a
+	// reader that began at the end and dies before its first commit misses nothing when it comes back under its name.
 	Start broker.StreamOffset
 	// IgnoreStored has it begin there anyway. It stores its commits all the same.
 	IgnoreStored bool
@@ -93,10 +94,11 @@ func (s *sequences) opened(last, sent uint64, now time.Time) (confirmed uint64, 
 
 // position is where a stream's reader is: everything is in offsets.
 type position struct {
-	known bool
-	start uint64 // where the reader began
-	next  uint64 // where its next incarnation begins: behind what was committed
-	seen  uint64 // all below were delivered to some incarnation
+	known  bool
+	marked bool   // the broker had stored that it began, or more
+	start  uint64 // where the reader began
+	next   uint64 // where its next incarnation begins: behind what was committed
+	seen   uint64 // all below were delivered to some incarnation
 	// all below were handed over by some incarnation
 	handed uint64
 	sum    uint32    // of the record before next, when anything is committed
@@ -106,13 +108,18 @@ type position struct {
 // shortFor is how long a stream that is shorter than before is taken for the same one. On a cluster, whoever leads it since a moment ago does not know of its end what no other node has told it again.
 const shortFor = 10 * time.Second
 
-// opened takes in where a session begins. An error says that it is another stream than before, or may be. Where nothing is committed it is not waited for: what has grown meanwhile could not be told from the old one.
-func (p *position) opened(at uint64, now time.Time) error {
+// opened takes in what a session's opening has told. An error says that it is another stream than before, or may be. Where nothing is committed it is not waited for: what has grown meanwhile could not be told from the
+// old one. What was stored goes with its stream, or when that is cut off in front behind it: either way all that is kept is new.
+func (p *position) opened(m *messages.Ready, now time.Time) error {
 	switch {
 	case !p.known:
-		*p = position{known: true, start: at, next: at, handed: at}
-	case at >= p.again():
+		*p = position{known: true, marked: m.Stored > 0 && m.Stored >= m.Next, start: m.Next, next: m.Next, handed: m.Next}
+	case p.marked && m.Stored == 0:
+		p.anew()
+		return errStreamAnew
+	case m.End >= p.next:
 		p.short = time.Time{}
+		p.marked = p.marked || m.Stored > p.start
 	case p.next > p.start && p.short.IsZero():
 		p.short = now
 		return errStreamShort

@@ -418,6 +418,44 @@ func TestAStreamThatIsMadeAnewAndHasGrownIsReadFromItsBeginning(t *testing.T) {
 	}
 }
 
+// The same when the new one is as long as the old one was, and the reader began at its end and has had nothing, or the new one has the same records.
+func TestAStreamThatIsMadeAnewToTheSameLengthIsReadFromItsBeginning(t *testing.T) {
+	for _, from := range []broker.OffsetKind{broker.FromNext, broker.FromFirst} {
+		t.Run(fmt.Sprint(from), func(t *testing.T) {
+			b := newBed(t)
+			writer := b.writer(onStream())
+			writer.opened()
+			if from == broker.FromNext {
+				writer.put(0, 5)
+			}
+			reader := b.reader(onStream(starts(from)))
+			reader.opened()
+			if from == broker.FromFirst {
+				writer.put(0, 5)
+				reader.commits(reader.gets(0, 5)...)
+				for b.storedUnder("reader") < 5 {
+				}
+				before := reader.child(messages.DataConsumer).Epoch
+				b.world.Broker().CutOwner("orders/reader/data-consumer")
+				b.until("the next one finds the commit stored", 10*time.Second, func() bool {
+					child := reader.child(messages.DataConsumer)
+					return child.Ready && child.Epoch > before
+				})
+			}
+			lease := b.world.Broker().Lease("test")
+			defer lease.Abort()
+			defer b.failing("reader/data-consumer", errInjected)()
+			b.until("the reader is down", 10*time.Second, func() bool { return !reader.child(messages.DataConsumer).Ready })
+			lease.Do(broker.DeleteQueue{Name: "orders"}, func(broker.Result) {})
+			b.until("it is gone", time.Second, func() bool { return b.stored() <= 0 })
+			writer.put(0, 5)
+			b.inject = nil
+			reader.gets(0, 5)
+			reader.hasNone()
+		})
+	}
+}
+
 // A writer was killed with records on their way; they arrive when it has been started again, and what it writes then is not taken for them.
 func TestARestartedWriterIsNotTakenForItsFormerLife(t *testing.T) {
 	b, writer, reader := both(t, onStream())

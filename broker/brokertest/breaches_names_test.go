@@ -93,6 +93,14 @@ var breachesOfNames = []breach{
 		}
 		s.sink(e)
 	})},
+	{22, "nothing is marked", tweak{consumerConfig: func(c *broker.ConsumerConfig) { c.Mark = false }}},
+	{22, "everything is marked", tweak{consumerConfig: func(c *broker.ConsumerConfig) { c.Mark = true }}},
+	{22, "opened says not what is stored", onType(func(s *session, e *broker.Opened) {
+		s.sink(&broker.Opened{LastSequence: e.LastSequence, Next: e.Next, End: e.End})
+	})},
+	{22, "opened says not where the stream ends", onType(func(s *session, e *broker.Opened) {
+		s.sink(&broker.Opened{LastSequence: e.LastSequence, Next: e.Next, Stored: e.Stored})
+	})},
 	{22, "what is stored is never ignored", tweak{consumerConfig: func(c *broker.ConsumerConfig) { c.IgnoreStored = false }}},
 	{22, "what is stored is always ignored", tweak{consumerConfig: func(c *broker.ConsumerConfig) { c.IgnoreStored = c.Name != "" }}},
 	{22, "who ignores what is stored stores nothing", tweak{ack: func(s *session, tag uint64, multiple bool) {

@@ -15,6 +15,10 @@ var placeCases = []Case{
 	{"a session ignores what is stored", []int{22}, ignoresStored},
 	{"who ignores what is stored stores all the same", []int{16, 22}, ignoresAndStores},
 
+	{"a session marks where it begins", []int{22}, marks},
+	{"a session marks only where nothing is stored", []int{22}, marksNothing},
+	{"a mark goes with its stream", []int{22}, markGoes},
+
 	{"inspected says what lies ahead in a stream", []int{20}, inspectAhead},
 	{"nothing lies ahead of a session at the end of a stream", []int{20}, inspectAtEnd},
 	{"what a stream's consumers store does not lie ahead", []int{20}, inspectBehindStored},
@@ -60,11 +64,15 @@ func opensAt(e *env) {
 	var all []*consumer
 	var at []uint64
 	for _, test := range offsetsOf {
-		c, next := e.opens(broker.ConsumerConfig{Queue: q, Stream: &test.from})
-		if !test.roughly || next > test.want {
-			c.beginsAt(next, test.want)
+		c := e.openConsumer(e.lease, broker.ConsumerConfig{Queue: q, Stream: &test.from})
+		o := expectNext[*broker.Opened](c.recorder)
+		if !test.roughly || o.Next > test.want {
+			c.beginsAt(o.Next, test.want)
 		}
-		all, at = append(all, c), append(at, next)
+		if o.End != 15 {
+			e.Errorf("rule 22: %s: the stream ends at offset %d, want 15", c.name, o.End)
+		}
+		all, at = append(all, c), append(at, o.Next)
 	}
 	p.put("marker")
 	for i, c := range all {
@@ -171,6 +179,74 @@ func ignoresAndStores(e *env) {
 		c.takes(numbers(n, 10-n)...)
 		method(c.port.Abort)
 	}
+}
+
+// stores opens a session and checks what is stored then. It is aborted. The broker may keep a mark in the stream, so a session may begin one later.
+func (e *env) stores(c broker.ConsumerConfig, next, stored uint64) {
+	e.Helper()
+	s := e.openConsumer(e.lease, c)
+	o := expectNext[*broker.Opened](s.recorder)
+	if o.Next != next && o.Next != next+1 || o.Stored != stored {
+		e.Errorf("rule 22: %s: begins at offset %d, and %d is behind what is stored; want %d, %d", s.name, o.Next, o.Stored, next, stored)
+	}
+	method(s.port.Abort)
+}
+
+// marking is named, begins at the end where nothing is stored, and stores that.
+func marking(stream string) broker.ConsumerConfig {
+	return broker.ConsumerConfig{Queue: stream, Stream: &broker.StreamOffset{From: broker.FromNext}, Name: "name", Mark: true}
+}
+
+func marks(e *env) {
+	q := e.stream()
+	p := e.to(q)
+	p.put(numbers(0, 10)...)
+	e.stores(marking(q), 10, 10)
+	p.put(numbers(10, 3)...)
+	e.stores(marking(q), 10, 10)
+	again := marking(q)
+	again.Mark = false
+	e.stores(again, 10, 10)
+	c := e.consumer(again)
+	second := c.takes(numbers(10, 3)...)[1].Offset
+	c.ack(2, true)
+	c.close()
+	e.stores(marking(q), second+1, second+1)
+}
+
+func marksNothing(e *env) {
+	q := e.stream()
+	e.stores(marking(q), 0, 0) // there is nothing before it
+	e.to(q).put(numbers(0, 10)...)
+	unmarked := marking(q)
+	unmarked.Mark = false
+	e.stores(unmarked, 10, 0)
+	nameless := marking(q)
+	nameless.Name = ""
+	e.stores(nameless, 10, 0)
+	e.stores(unmarked, 10, 0)
+	c := e.consumerNamed(q, "name")
+	c.takes(numbers(0, 10)...)
+	c.ack(4, true)
+	c.close()
+	e.stores(marking(q), 4, 4)
+	c, next := e.opens(ignoring(q, broker.FromNext))
+	method(c.port.Abort)
+	regardless := marking(q)
+	regardless.IgnoreStored = true
+	e.stores(regardless, next, 4)
+}
+
+func markGoes(e *env) {
+	q := e.stream()
+	e.to(q).put(numbers(0, 10)...)
+	e.stores(marking(q), 10, 10)
+	e.must(broker.DeleteQueue{Name: q})
+	e.must(broker.DeclareQueue{Name: q, QueueOptions: broker.QueueOptions{Type: broker.Stream}})
+	e.to(q).put(numbers(0, 10)...)
+	again := ignoring(q, broker.FromOffset)
+	again.Stream.Offset = 10
+	e.stores(again, 10, 0)
 }
 
 func inspectAhead(e *env) {

@@ -140,12 +140,14 @@ func (c *consumer) register() {
 		return
 	}
 	c.queue = q
+	opened := &broker.Opened{}
 	if q.log != nil {
-		c.offset = q.log.begin(c)
+		c.offset, opened.Stored = q.log.begin(c)
+		opened.Next, opened.End = c.offset, q.log.end
 	}
 	c.b.consumers.add(c)
 	q.consumers = append(q.consumers, c)
-	c.say(&broker.Opened{Next: c.offset})
+	c.say(opened)
 	q.wake()
 }
 

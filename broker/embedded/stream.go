@@ -69,12 +69,22 @@ func (l *log) store(name string, offset uint64) {
 	l.offsets[name] = offset
 }
 
-// begin gives the offset where a consumer begins.
-func (l *log) begin(c *consumer) uint64 {
-	if stored, ok := l.offsets[c.config.Name]; ok && c.config.Name != "" && !c.config.IgnoreStored {
-		return max(stored+1, l.first())
+// begin gives the offset where a consumer begins, and the one behind what is stored under its name; 0: nothing.
+func (l *log) begin(c *consumer) (next, stored uint64) {
+	name := c.config.Name
+	offset, ok := l.offsets[name]
+	if ok {
+		stored = offset + 1
 	}
-	return l.find(c.config.Stream, c.b)
+	if ok && !c.config.IgnoreStored {
+		return max(stored, l.first()), stored
+	}
+	next = l.find(c.config.Stream, c.b)
+	if !ok && name != "" && c.config.Mark && next > 0 {
+		l.store(name, next-1)
+		stored = next
+	}
+	return next, stored
 }
 
 // retain drops the oldest chunks of what is too much or too old.

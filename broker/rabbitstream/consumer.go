@@ -89,7 +89,7 @@ func (c *consumer) check() error {
 }
 
 func (c *consumer) question() question {
-	return question{stream: c.stream, consumer: c.config.Name, from: c.config.Stream, afresh: c.config.IgnoreStored}
+	return question{stream: c.stream, consumer: c.config.Name, from: c.config.Stream, afresh: c.config.IgnoreStored, mark: c.config.Mark}
 }
 
 func (c *consumer) declare(f *findings) error {

@@ -11,6 +11,7 @@ const (
 	querySequence    = 0x05
 	subscribe        = 0x07
 	deliver          = 0x08
+	storeOffset      = 0x0a
 	queryOffset      = 0x0b
 	unsubscribe      = 0x0c
 	metadata         = 0x0f

@@ -21,6 +21,7 @@ func (s *scout) begin(q question) error {
 	if err != nil {
 		return err
 	}
+	s.end = last.end
 	switch {
 	case from.From == broker.FromLast:
 		s.next = last.first

@@ -19,6 +19,7 @@ type question struct {
 	stream, publisher, consumer string
 	from                        *broker.StreamOffset // where a consumer begins of whom nothing is stored; nil: no consumer begins
 	afresh                      bool                 // or is, but does not count
+	mark                        bool                 // where it begins is to be stored, when nothing is
 }
 
 // findings are the answers.
@@ -31,8 +32,16 @@ type findings struct {
 	lastSequence uint64 // of the publisher
 	stored       uint64 // offset of the consumer
 	hasStored    bool
-	next         uint64 // offset where the consumer begins
+	next, end    uint64 // offset where the consumer begins, and where the stream ends
 	self, leader string // host:port that the node advertises, and the stream's leader does
+}
+
+// place is the offset behind the stored one; 0: nothing is stored.
+func (f *findings) place() uint64 {
+	if !f.hasStored {
+		return 0
+	}
+	return f.stored + 1
 }
 
 // elsewhere says that another node is to be asked: only the stream's leader knows its end.
@@ -149,6 +158,9 @@ func (s *scout) find(q question) error {
 	}
 	if q.from != nil && !s.elsewhere(q) {
 		if err := s.begin(q); err != nil {
+			return err
+		}
+		if err := s.mark(q); err != nil {
 			return err
 		}
 	}
@@ -311,17 +323,42 @@ func (s *scout) recall(q question) error {
 		s.lastSequence = f.u64()
 	}
 	if q.consumer != "" {
-		f, err := s.ask(queryOffset, func(f frame) frame { return f.text(q.consumer).text(q.stream) })
-		if err != nil {
+		return s.recallOffset(q)
+	}
+	return nil
+}
+
+func (s *scout) recallOffset(q question) error {
+	f, err := s.ask(queryOffset, func(f frame) frame { return f.text(q.consumer).text(q.stream) })
+	if err != nil {
+		return err
+	}
+	switch code := f.u16(); code {
+	case codeOK:
+		s.stored, s.hasStored = f.u64(), true
+	case codeNoOffset:
+	default:
+		return &refusal{code, "the question for the stored offset"}
+	}
+	return nil
+}
+
+// markTries and markPause bound the wait for a mark: who may not store is not told so.
+const markTries, markPause = 25, 10 * time.Millisecond
+
+// mark stores where the consumer begins, when nothing is stored.
+func (s *scout) mark(q question) error {
+	if !q.mark || q.consumer == "" || s.hasStored || s.next == 0 {
+		return nil
+	}
+	if _, err := s.conn.Write(newFrame(storeOffset).text(q.consumer).text(q.stream).u64(s.next - 1).sealed()); err != nil {
+		return err
+	}
+	for range markTries {
+		if err := s.recallOffset(q); err != nil || s.hasStored {
 			return err
 		}
-		switch code := f.u16(); code {
-		case codeOK:
-			s.stored, s.hasStored = f.u64(), true
-		case codeNoOffset:
-		default:
-			return &refusal{code, "the question for the stored offset"}
-		}
+		time.Sleep(markPause)
 	}
 	return nil
 }

@@ -161,7 +161,7 @@ func (s *session) tryOpen() error {
 	}
 	s.mu.Unlock()
 	if wanted {
-		s.Tell(&broker.Opened{LastSequence: f.lastSequence, Next: f.next})
+		s.Tell(&broker.Opened{LastSequence: f.lastSequence, Next: f.next, End: f.end, Stored: f.place()})
 	}
 	return nil
 }
