@@ -144,7 +144,7 @@ func (c *child) failed(ctx actor.Context, failure *actors.Failure) *ChannelError
 	}
 	c.cause = failure.Err
 	c.cutOff(ctx)
-	delay, ranOut := c.grace.failed(now)
+	delay, ranOut := c.grace.failed(now, now.Sub(c.began))
 	permanent := !c.owner.mayMend(c, failure.Err)
 	if !ranOut && !permanent {
 		if delay = c.owner.env.Jitter(delay); !wasReady {

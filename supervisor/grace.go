@@ -14,6 +14,10 @@ const (
 	// provenAfter is how long a child must be ready to have proved itself. Success must not depend on traffic: else two interruptions of an
 	// idle channel, an hour apart, would be one long failure.
 	provenAfter = 10 * time.Second
+	// A life shorter than briefLife is a brief one. So many of them in a row are followed by short back-offs, whatever they proved; behind those the back-off doubles: a child that fails behind each unit of its work
+	// must not be replaced a hundred times a second for ever.
+	briefLife  = 2 * time.Second
+	briefLives = 10
 )
 
 // grace is one child's grace window and back-off. A failure opens the window; its clock stops while the child is ready; a proof closes it.
@@ -24,10 +28,14 @@ type grace struct {
 	used     time.Duration // up to when the clock was last stopped
 	since    time.Time     // the clock runs since; zero: it is stopped
 	failures int           // since the window was opened
+	brief    int           // lives in a row, the last one among them; a proof does not end the row
 }
 
 // failed gives the longest that the next start may wait, or says that the window has run out.
-func (g *grace) failed(now time.Time) (delay time.Duration, ranOut bool) {
+func (g *grace) failed(now time.Time, lived time.Duration) (delay time.Duration, ranOut bool) {
+	if g.brief++; lived >= briefLife {
+		g.brief = 0
+	}
 	if !g.open {
 		g.open, g.opened = true, now
 	}
@@ -38,7 +46,7 @@ func (g *grace) failed(now time.Time) (delay time.Duration, ranOut bool) {
 	if g.window != Forever && g.total(now) >= g.window {
 		return 0, true
 	}
-	return min(backOffFirst<<min(g.failures-1, 16), backOffMost), false
+	return min(backOffFirst<<min(max(g.failures-1, g.brief-briefLives), 16), backOffMost), false
 }
 
 // ready stops the clock.
@@ -48,7 +56,7 @@ func (g *grace) ready(now time.Time) {
 }
 
 // proved closes the window and resets the back-off.
-func (g *grace) proved() { *g = grace{window: g.window} }
+func (g *grace) proved() { *g = grace{window: g.window, brief: g.brief} }
 
 // total is how much of the window is used.
 func (g *grace) total(now time.Time) time.Duration {

@@ -13,7 +13,7 @@ func TestBackOffDoublesFromTenMillisecondsToTwoSeconds(t *testing.T) {
 	g := grace{window: DefaultGraceWindow}
 	now := noon
 	for _, want := range []time.Duration{10, 20, 40, 80, 160, 320, 640, 1280, 2000, 2000, 2000} {
-		delay, ranOut := g.failed(now)
+		delay, ranOut := g.failed(now, 0)
 		if delay != want*time.Millisecond || ranOut {
 			t.Fatalf("failure %d: %s, %v; want %d ms", g.failures, delay, ranOut, want)
 		}
@@ -21,7 +21,7 @@ func TestBackOffDoublesFromTenMillisecondsToTwoSeconds(t *testing.T) {
 	}
 	g.window = Forever
 	for g.failures < 100 {
-		if delay, ranOut := g.failed(now); delay != backOffMost || ranOut {
+		if delay, ranOut := g.failed(now, 0); delay != backOffMost || ranOut {
 			t.Fatalf("failure %d: %s, %v", g.failures, delay, ranOut)
 		}
 	}
@@ -58,7 +58,7 @@ func TestGraceWindow(t *testing.T) {
 				ranOut := false
 				switch s.what {
 				case 'f':
-					_, ranOut = g.failed(after(s.at))
+					_, ranOut = g.failed(after(s.at), 0)
 				case 'r':
 					g.ready(after(s.at))
 				case 'p':
@@ -75,11 +75,32 @@ func TestGraceWindow(t *testing.T) {
 func TestProofResetsTheBackOff(t *testing.T) {
 	g := grace{window: DefaultGraceWindow}
 	for range 9 {
-		g.failed(noon)
+		g.failed(noon, 0)
 	}
 	g.ready(noon)
 	g.proved()
-	if delay, _ := g.failed(after(sec)); delay != backOffFirst || g.failures != 1 || !g.opened.Equal(after(sec)) {
+	if delay, _ := g.failed(after(sec), 0); delay != backOffFirst || g.failures != 1 || !g.opened.Equal(after(sec)) {
 		t.Errorf("delay %s, failures %d, opened %s", delay, g.failures, g.opened)
 	}
+}
+
+// A child that proves itself and fails at once, again and again, is replaced quickly ten times, and ever more slowly then, until one lives for two seconds.
+func TestBriefLivesLengthenTheBackOff(t *testing.T) {
+	g := grace{window: DefaultGraceWindow}
+	want := func(lived, delay time.Duration) {
+		t.Helper()
+		got, ranOut := g.failed(noon, lived)
+		if got != delay || ranOut {
+			t.Fatalf("after %d brief lives: %s, %v; want %s", g.brief, got, ranOut, delay)
+		}
+		g.proved()
+	}
+	for range briefLives {
+		want(0, backOffFirst)
+	}
+	for _, delay := range []time.Duration{20, 40, 80, 160, 320, 640, 1280, 2000, 2000} {
+		want(briefLife-1, delay*time.Millisecond)
+	}
+	want(briefLife, backOffFirst)
+	want(0, backOffFirst)
 }

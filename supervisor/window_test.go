@@ -270,6 +270,29 @@ func TestFlappingUsesTheWindowUp(t *testing.T) {
 	t.Error("an hour of flapping did not fail the channel")
 }
 
+// A child that fails behind each unit of its work closes its window each time. It is replaced for ever, and not a hundred times a second.
+func TestWhoFailsBehindItsWorkIsReplacedSlowly(t *testing.T) {
+	b, writer, reader := both(t, noStatus, func(c *supervisor.Config) { c.Compat = true }) // no limit of deliveries
+	written, _ := writer.write("poison")
+	await(b, written, time.Minute)
+	b.inject = func(id string, msg any) {
+		if _, ok := msg.(*messages.Acknowledge); ok && at(id, "reader/data-consumer") {
+			panic(&actors.Failure{Err: errInjected})
+		}
+	}
+	first := last[*messages.ChildReady](reader).At
+	for last[*messages.ChildReady](reader).At.Sub(first) < 5*time.Minute {
+		batch := await(b, reader.demand(1), time.Minute)
+		if batch.Err != nil {
+			t.Fatal(batch.Err)
+		}
+		reader.commit(batch)
+	}
+	if n := len(seen[*messages.ChildFailed](reader)); n < 100 || n > 600 {
+		t.Errorf("it failed %d times in five minutes", n)
+	}
+}
+
 // The back-off is drawn from 0 to its bound, which doubles from 10 ms to 2 s: full jitter.
 func TestBackOffHasFullJitter(t *testing.T) {
 	b, writer, _ := both(t, noStatus)
