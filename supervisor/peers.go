@@ -44,7 +44,7 @@ type peer struct {
 	first        time.Time
 	acknowledged uint64        // peers.writes when it was, plus 1
 	replayed     uint64        // the same, of an acknowledgement that was replayed
-	ahead        messages.Kind // a state that was heard before the history that leads to it
+	ahead        messages.Kind // a state that was heard before the history that leads to it, which may never come: the stream may be deleted before it was read
 	aheadAt      int64
 	told         bool          // it was given by apply, in the state
 	as           messages.Kind // that it had then
@@ -250,7 +250,7 @@ func (p *peers) are(what messages.PeersAre, now time.Time) (count int, enough bo
 		case messages.PeersSeen:
 			is = q.Healthy && !over(q.State) || over(q.State) && p.self.Side == messages.Reading
 		case messages.PeersFinished:
-			is = q.Finished()
+			is = q.Finished() || p.all[i].ahead == messages.StatusStopped || p.all[i].ahead == messages.StatusClosed
 			enough = enough && is
 		}
 		if is {
@@ -293,7 +293,7 @@ func (p *peers) open(now time.Time) (name string, any bool) {
 	listened := p.unheard(now) == 0
 	for i := range p.all {
 		q := &p.all[i]
-		if q.State != messages.StatusClosed && (q.Heard && p.healthy(q, now) || !q.Heard && !listened) {
+		if q.State != messages.StatusClosed && q.ahead != messages.StatusClosed && (q.Heard && p.healthy(q, now) || !q.Heard && !listened) {
 			return q.Name, true
 		}
 	}

@@ -295,3 +295,21 @@ func TestPeersAreDescribed(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// A peer says that it closes before its history was read, which never is: the stream is deleted. It is gone all the same; and when it says that it has begun anew, it is not.
+func TestWhoClosesBeforeItsHistoryIsReadHasGone(t *testing.T) {
+	p := readersPeers()
+	says := func(k messages.Kind, at int64, open, finished bool) {
+		t.Helper()
+		p.apply(status("a", k, at), messages.Writing, again, noon)
+		_, is := p.open(noon)
+		_, ended := p.are(messages.PeersFinished, noon)
+		if is != open || ended != finished {
+			t.Errorf("after %s: open %v, finished %v", k, is, ended)
+		}
+	}
+	says(started, 100, true, false)
+	says(stopped, 101, true, true)
+	says(closed, 102, false, true)
+	says(opened, 103, true, false)
+}
