@@ -263,7 +263,7 @@ func TestLargeRecords(t *testing.T) {
 	rabbittest.EachVersion(t, func(t *testing.T, node *rabbit.Node) {
 		p := newPort(t, node, func(c *Config) { c.Advertised = true }) // which is the same here
 		name := declare(t, p)
-		const fits = maxFrame - frameHeader - overhead - 8 // the section's head
+		const fits = maxFrame - publishHead - 12 - 8 // the sequence and the size, and the section's head
 		publisher, s := openPublisher(t, p, broker.PublisherConfig{RoutingKey: name})
 		await[*broker.Opened](t, s)
 		large := bytes.Repeat([]byte("0123456789abcdef"), fits/16+1)

@@ -4,10 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/url"
 	"strings"
-
-	"github.com/rabbitmq/rabbitmq-stream-go-client/pkg/stream"
 
 	"github.com/d2e2d648/weir/broker/rabbitmq"
 )
@@ -93,27 +90,4 @@ func (c Config) complete() (Config, error) {
 	}
 	c.Config = full
 	return c, nil
-}
-
-// node is the address as the client wants it: it makes a URL of the parts without encoding them, decodes that, and decodes the virtual host a second time.
-func (c *Config) node(address string, login rabbitmq.Credentials) *stream.Broker {
-	host, port, _ := net.SplitHostPort(address)
-	scheme := "rabbitmq-stream"
-	if c.TLS != nil {
-		scheme = "rabbitmq-stream+tls"
-	}
-	return &stream.Broker{
-		Scheme: scheme, Host: bracketed(host), Port: port, Vhost: url.PathEscape(url.QueryEscape(c.VHost)),
-		User: encoded(login.User), Password: encoded(login.Password.Reveal()),
-	}
-}
-
-// encoded has every special character of a user's name or password encoded.
-func encoded(s string) string { return strings.ReplaceAll(url.QueryEscape(s), "+", "%20") }
-
-func bracketed(host string) string {
-	if strings.Contains(host, ":") {
-		return "[" + host + "]"
-	}
-	return host
 }

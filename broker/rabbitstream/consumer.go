@@ -4,12 +4,8 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"runtime/debug"
 	"strconv"
 	"time"
-
-	"github.com/rabbitmq/rabbitmq-stream-go-client/pkg/amqp"
-	"github.com/rabbitmq/rabbitmq-stream-go-client/pkg/stream"
 
 	"github.com/d2e2d648/weir/broker"
 )
@@ -21,11 +17,9 @@ const (
 	storeDelay = 100 * time.Millisecond
 	// storeTries and storePause: a store is not answered. It is certain when the broker tells it.
 	storeTries, storePause = 100, 20 * time.Millisecond
-	// oneByOne is for how many records there is room at first where a chunk does not tell its end.
-	oneByOne = 64
 )
 
-// consumer is one consuming session. The session's lock guards what stands above chunk; that is the client's goroutine's, the rest the worker's.
+// consumer is one consuming session. The session's lock guards what stands above from; that is the reader's from the opening on, the rest the worker's.
 type consumer struct {
 	session
 	config broker.ConsumerConfig
@@ -35,31 +29,17 @@ type consumer struct {
 	unsettled int             // of those
 	settled   broker.Marks    // tags
 	kept      []broker.Record // not handed yet: their tags follow handed
-	waiting   bool            // the worker was told of some of them
 	offsets   broker.Offsets  // of tags
-	chunks    []uint64        // the first tag of each chunk that is not handed as a whole
-	due       int             // credits to give
+	chunks    []uint64        // the last tag of each chunk that is not handed as a whole
 	acked     uint64          // the tag to store
 	storeAt   time.Time       // zero: no earlier than the next acknowledgement
-	trouble   error
 	inspection
 
-	chunk arrival
+	from uint64 // where it begins
 
-	from     uint64  // where it begins
 	before   *uint64 // the offset that was stored when the session began; nil: none
-	consumer *stream.Consumer
-	stored   uint64 // the tag
-	promised uint64 // its offset
-}
-
-// arrival is the chunk that is being taken in.
-type arrival struct {
-	of            stream.ConsumerContext
-	entries, seen int             // seen are records
-	later         bool            // it is not the session's first, of which the client leaves records out
-	offset        uint64          // of its next record
-	records       []broker.Record // that are not in kept yet
+	stored   uint64  // the tag
+	promised uint64  // its offset
 }
 
 func newConsumer(config broker.ConsumerConfig, owner string) *consumer {
@@ -97,150 +77,93 @@ func (c *consumer) declare(f *findings) error {
 	if f.hasStored {
 		c.before = &f.stored
 	}
-	at := stream.OffsetSpecification{}.Offset(int64(f.next))
-	o := stream.NewConsumerOptions().SetOffset(at).SetManualCommit().SetCreditStrategy(stream.ManualCreditStrategy).SetInitialCredits(credits).
-		SetConsumerName(c.name).SetClientProvidedName(c.port.config.Name + " consume streams")
-	consumer, err := c.link.env.NewConsumer(c.stream, c.arrived, o)
-	if err != nil {
-		return err
-	}
-	c.consumer = consumer
-	c.closed = consumer.NotifyClose()
-	if err := c.pulse(); err != nil { // the client may have closed it before it could tell
-		_ = consumer.Close()
-		return err
-	}
-	return nil
+	at := broker.StreamOffset{From: broker.FromOffset, Offset: f.next}
+	_, err := c.request(c.port.answer, subscribe, "the subscription", func(f frame) frame {
+		return f.u8(c.number).text(c.stream).spec(at).u16(credits).u32(1).text("name").text(c.name)
+	})
+	return err
 }
 
 func (c *consumer) undo() error {
-	if c.consumer == nil {
-		return nil
-	}
-	return c.consumer.Close()
+	_, err := c.request(c.port.answer, unsubscribe, "the end of the subscription", func(f frame) frame { return f.u8(c.number) })
+	return err
 }
 
-func (c *consumer) pulse() error {
-	_, err := c.consumer.QueryOffset()
-	if errors.Is(err, stream.OffsetNotFoundError) {
-		return nil
-	}
+func (c *consumer) pulse(limit time.Duration) error {
+	_, _, err := c.ask(limit)
 	return err
+}
+
+// ask asks for the stored offset.
+func (c *consumer) ask(limit time.Duration) (offset uint64, any bool, err error) {
+	f, err := c.request(limit, queryOffset, "the question for the stored offset", func(f frame) frame { return f.text(c.name).text(c.stream) })
+	var none *refusal
+	if errors.As(err, &none) && none.code == codeNoOffset {
+		return 0, false, nil
+	}
+	if err != nil {
+		return 0, false, err
+	}
+	return f.u64(), true, nil
 }
 
 func (c *consumer) waitsOut() bool { return false }
 
-// arrived is the client's handler, which its goroutine calls for each record. A panic in it, so in a sink, would end the process.
-func (c *consumer) arrived(of stream.ConsumerContext, m *amqp.Message) {
-	defer func() {
-		if r := recover(); r != nil {
-			c.panicked(r)
-		}
-	}()
-	c.takeIn(of, m)
+// take takes a chunk in, and hands over what there is room for.
+func (c *consumer) take(_ uint16, f *fields) {
+	records, err := c.unpack(f)
+	if err != nil {
+		c.fail(err)
+		return
+	}
+	c.keep(records)
+	c.hand()
 }
 
-func (c *consumer) panicked(r any) {
-	c.mu.Lock()
-	if c.trouble == nil {
-		c.trouble = fmt.Errorf("panic while a record was handed over: %v\n%s", r, debug.Stack())
+// unpack gives a chunk's records; the session's first may begin below where it does.
+func (c *consumer) unpack(f *fields) ([]broker.Record, error) {
+	k, err := f.chunk()
+	if err != nil {
+		return nil, err
 	}
-	c.mu.Unlock()
-	c.poke()
+	return k.unpack(f, c.from, c.config.Properties)
 }
 
-// takeIn takes the next record of a chunk, and hands over when a batch is full and at the end of the chunk. A chunk tells how many entries it has, each of which is
-// one record or many, and of the session's first the client leaves some out: where that does not tell its end, the worker hands over what there is by then.
-func (c *consumer) takeIn(of stream.ConsumerContext, m *amqp.Message) {
-	a := &c.chunk
-	if of != a.of {
-		c.nextChunk(of)
-	}
-	a.seen++
-	if a.offset >= c.from {
-		if a.records == nil {
-			a.records = make([]broker.Record, 0, min(max(a.entries-a.seen+1, 1), c.config.MaxBatch))
-		}
-		r := broker.Record{Body: bodyOf(m), Offset: a.offset}
-		if c.config.Properties {
-			r.Properties = propertiesOf(m)
-		}
-		a.records = append(a.records, r)
-	}
-	a.offset++
-	switch {
-	case len(a.records) >= c.config.MaxBatch, a.seen == a.entries:
-		c.keepAll()
-		c.hand()
-	case !a.later, a.seen > a.entries:
-		if c.keepOne() {
-			c.poke()
-		}
-	}
-}
-
-// nextChunk begins to take another one in. Within it offsets have no gaps.
-func (c *consumer) nextChunk(of stream.ConsumerContext) {
-	a := &c.chunk
-	c.keepAll()
-	*a = arrival{of: of, later: a.of.Consumer != nil, entries: int(of.GetEntriesCount()), offset: uint64(of.Consumer.GetOffset())}
-	c.mu.Lock()
-	c.chunks = append(c.chunks, c.handed+uint64(len(c.kept))+1)
-	c.mu.Unlock()
-}
-
-// keepAll lets go of what was taken in.
-func (c *consumer) keepAll() {
+// keep keeps a chunk's records until they are handed over. One with none that is wanted is done with at once.
+func (c *consumer) keep(records []broker.Record) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	switch {
-	case !c.keeping():
-	case len(c.kept) == 0:
-		c.kept = c.chunk.records
-	default:
-		c.kept = append(c.kept, c.chunk.records...)
-	}
-	c.chunk.records = nil
-}
-
-// keepOne is for records of which each could be the last for now. It says whether the worker must be told.
-func (c *consumer) keepOne() (tell bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.keeping() {
-		if c.kept == nil {
-			c.kept = make([]broker.Record, 0, min(c.config.MaxBatch, oneByOne))
-		}
-		c.kept = append(c.kept, c.chunk.records...)
-		tell, c.waiting = !c.waiting, true
-	}
-	c.chunk.records = c.chunk.records[:0]
-	return tell
-}
-
-// keeping says whether what was taken in is wanted. The lock is held.
-func (c *consumer) keeping() bool {
 	c.alive = true
-	return len(c.chunk.records) > 0 && (c.state == opening || c.state == open)
+	switch {
+	case c.state != opening && c.state != open:
+		return
+	case len(c.kept) == 0:
+		c.kept = records
+	default:
+		c.kept = append(c.kept, records...)
+	}
+	c.chunks = append(c.chunks, c.handed+uint64(len(c.kept)))
 }
 
 // hand tells deliveries in their order, as many as the prefetch allows. The rest stays until some are settled.
 func (c *consumer) hand() {
 	c.handing.Lock()
 	defer c.handing.Unlock()
-	events := c.next()
+	events, credits := c.next()
 	if len(events) > 0 {
 		c.Tell(events...)
 	}
+	if credits > 0 {
+		c.link.say(newFrame(credit).u8(c.number).u16(credits).sealed())
+	}
 }
 
-// next takes what may be handed over.
-func (c *consumer) next() (events []broker.Event) {
+// next takes what may be handed over, and says how many chunks are with it.
+func (c *consumer) next() (events []broker.Event, chunks uint16) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.waiting = false
 	if c.state != open {
-		return nil
+		return nil, 0
 	}
 	n := min(len(c.kept), c.config.Prefetch-c.unsettled)
 	now := c.kept[:n:n]
@@ -262,14 +185,11 @@ func (c *consumer) next() (events []broker.Event) {
 		c.handed += uint64(len(part))
 		now = now[len(part):]
 	}
-	for len(c.chunks) > 1 && c.chunks[1]-1 <= c.handed { // where the last chunk ends only the next one says
+	for len(c.chunks) > 0 && c.chunks[0] <= c.handed {
 		c.chunks = c.chunks[1:]
-		c.due++
+		chunks++
 	}
-	if c.due > 0 {
-		c.poke()
-	}
-	return events
+	return events, chunks
 }
 
 // Ack is the port's.
@@ -317,29 +237,21 @@ func (c *consumer) drop() { c.kept, c.asked = nil, 0 }
 func (c *consumer) pump() (time.Duration, error) {
 	c.hand()
 	c.mu.Lock()
-	due, trouble, storeAt := c.due, c.trouble, c.storeAt
-	c.due = 0
+	storeAt := c.storeAt
 	c.mu.Unlock()
-	if trouble != nil {
-		return 0, trouble
-	}
 	c.inspect()
-	if due > 0 {
-		if err := c.do(func() error { return c.consumer.Credit(int16(due)) }); err != nil {
-			return 0, err
-		}
-	}
 	if storeAt.IsZero() {
 		return 0, nil
 	}
 	if wait := time.Until(storeAt); wait > 0 {
 		return wait, nil
 	}
-	return 0, c.store()
+	c.store()
+	return 0, nil
 }
 
 // store stores the offset of what was acknowledged.
-func (c *consumer) store() error {
+func (c *consumer) store() {
 	c.mu.Lock()
 	tag := c.acked
 	c.storeAt = time.Time{}
@@ -348,7 +260,7 @@ func (c *consumer) store() error {
 	}
 	offset := c.promised
 	c.mu.Unlock()
-	return c.do(func() error { return c.consumer.StoreCustomOffset(int64(offset)) })
+	c.link.say(newFrame(storeOffset).text(c.name).text(c.stream).u64(offset).sealed())
 }
 
 // finish stores the last offset and makes sure that the broker has it (rule 16).
@@ -359,20 +271,17 @@ func (c *consumer) finish() error {
 	if !any {
 		return nil
 	}
-	if err := c.store(); err != nil {
-		return err
-	}
+	c.store()
 	for range storeTries {
-		var got int64
-		err := c.do(func() (err error) {
-			got, err = c.consumer.QueryOffset()
+		got, any, err := c.ask(c.port.answer)
+		switch {
+		case errors.Is(err, errNoAnswer) && c.ctx.Err() == nil:
+			c.link.fail(fmt.Errorf("%w: %w", errSilent, err))
 			return err
-		})
-		if err == nil && c.keeps(uint64(got)) {
+		case err != nil:
+			return err
+		case any && c.keeps(got):
 			return nil
-		}
-		if err != nil && !errors.Is(err, stream.OffsetNotFoundError) {
-			return err
 		}
 		select {
 		case <-time.After(storePause):

@@ -15,12 +15,7 @@ import (
 	"github.com/d2e2d648/weir/test/rabbit/rabbittest"
 )
 
-// What hangs in the client's login is there for ever, whatever becomes of its connection: see TestClientHangs. A publisher's goodbye ends by itself after 5 s: where a stream is
-// deleted just then the client may close the connection before the answer, and it does not tell who waits for it.
-func TestMain(m *testing.M) {
-	const client = "github.com/rabbitmq/rabbitmq-stream-go-client/pkg/stream.(*Client)."
-	goleak.VerifyTestMain(rabbittest.Tests(m), goleak.IgnoreAnyFunction(client+"getSaslMechanisms"), goleak.IgnoreAnyFunction(client+"deletePublisher"))
-}
+func TestMain(m *testing.M) { goleak.VerifyTestMain(rabbittest.Tests(m)) }
 
 // harness is the contract suite's on a private node.
 type harness struct {

@@ -1,6 +1,7 @@
 package rabbitstream
 
 import (
+	"encoding/binary"
 	"fmt"
 	"slices"
 	"strings"
@@ -9,6 +10,46 @@ import (
 
 	"github.com/d2e2d648/weir/broker"
 )
+
+// decode gives a record's body, and its properties if they are asked for. Nearly all messages are one section of data behind some that are not asked for, and
+// their body is a part of theirs; the others are for the stream client's decoder. Of one that makes no sense it gives what it has come to.
+func decode(m []byte, properties bool) ([]byte, *broker.Properties) {
+	if !properties {
+		if body, plain := plainBody(m); plain {
+			return body, nil
+		}
+	}
+	var decoded amqp.Message
+	_ = decoded.UnmarshalBinary(m)
+	if !properties {
+		return bodyOf(&decoded), nil
+	}
+	return bodyOf(&decoded), propertiesOf(&decoded)
+}
+
+// plainBody is the body of a message whose last section is its only one of data.
+func plainBody(m []byte) (body []byte, plain bool) {
+	for len(m) > 4 && m[0] == 0 && m[1] == typeSmallULong {
+		size, head := 0, 0
+		switch kind := m[3]; {
+		case kind == typeBinary8, kind == typeList8, kind == typeMap8:
+			size, head = int(m[4]), 5
+		case (kind == typeBinary32 || kind == typeList32 || kind == typeMap32) && len(m) >= 8:
+			size, head = int(binary.BigEndian.Uint32(m[4:])), 8
+		default:
+			return nil, false
+		}
+		section := m[2]
+		if m = m[head:]; size > len(m) {
+			return nil, false
+		}
+		if section == sectionData {
+			return m, size == len(m)
+		}
+		m = m[size:]
+	}
+	return nil, false
+}
 
 // bodyOf is the record's body; a message may have it in several sections.
 func bodyOf(m *amqp.Message) []byte {

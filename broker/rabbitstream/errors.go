@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/rabbitmq/rabbitmq-stream-go-client/pkg/stream"
-
 	"github.com/d2e2d648/weir/broker"
 )
 
@@ -25,14 +23,16 @@ func codeKind(code uint16) error {
 		return broker.ErrNotFound
 	case codeAuthentication, codeLoopback, codeAccess:
 		return broker.ErrPermission
-	case codeVHost: // no such virtual host, or no access to it; as over AMQP it may pass
+	case codeVHost, // no such virtual host, or no access to it; as over AMQP it may pass
+		codePrecondition: // the name is in use on this connection
 		return broker.ErrRefused
 	}
 	return broker.ErrUnavailable
 }
 
-// scoutKind classifies why a scout came back with nothing. told says that it is the broker's own answer, which another address will hardly change.
-func scoutKind(err error) (kind error, told bool) {
+// errorKind classifies why something came to nothing. told says that it is the broker's own answer: the connection is as good as before, and another address will hardly
+// change it.
+func errorKind(err error) (kind error, told bool) {
 	var certificate *tls.CertificateVerificationError
 	var answer *refusal
 	switch {
@@ -40,29 +40,6 @@ func scoutKind(err error) (kind error, told bool) {
 		return broker.ErrPermission, true
 	case errors.As(err, &answer):
 		return codeKind(answer.code), true
-	}
-	return broker.ErrUnavailable, false
-}
-
-// clientKind classifies an error of the client's calls. about says that it is about the stream, so that the connection is as good as before.
-func clientKind(err error) (kind error, about bool) {
-	for _, known := range []struct{ err, kind error }{
-		{stream.StreamDoesNotExist, broker.ErrNotFound},
-		{stream.StreamNotAvailable, broker.ErrUnavailable},
-		{stream.LeaderNotReady, broker.ErrUnavailable},
-		{stream.PreconditionFailed, broker.ErrRefused}, // the name is in use on this connection
-		{stream.CodeAccessRefused, broker.ErrPermission},
-		{stream.OffsetNotFoundError, broker.ErrNotFound},
-	} {
-		if errors.Is(err, known.err) {
-			return known.kind, true
-		}
-	}
-	switch {
-	case errors.Is(err, stream.AuthenticationFailure), errors.Is(err, stream.AuthenticationFailureLoopbackError):
-		return broker.ErrPermission, false
-	case errors.Is(err, stream.VirtualHostAccessFailure):
-		return broker.ErrRefused, false
 	case errors.Is(err, broker.ErrClosed):
 		return broker.ErrClosed, false
 	}
@@ -74,7 +51,7 @@ var errNoLeader = errors.New("the stream has no leader")
 // unready says that the broker knows of the stream, and cannot serve it now: it has just started, or another node is to lead the stream.
 func unready(err error) bool {
 	var answer *refusal
-	return errors.As(err, &answer) && answer.code == codeUnavailable || errors.Is(err, errNoLeader) || errors.Is(err, stream.StreamNotAvailable) || errors.Is(err, stream.LeaderNotReady)
+	return errors.As(err, &answer) && answer.code == codeUnavailable || errors.Is(err, errNoLeader)
 }
 
 // kindOf finds the kind of an error that has one already.

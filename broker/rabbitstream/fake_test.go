@@ -108,14 +108,14 @@ func fakePort(t *testing.T, address string) *Port {
 	return p
 }
 
-// Wherever a broker falls silent, the opening ends in time, and the client was not even asked.
+// Wherever a broker falls silent, the opening ends in time.
 func TestSilentHandshake(t *testing.T) {
 	for name, last := range map[string]uint16{"greeting": peerProperties, "SASL": saslHandshake, "login": saslAuthenticate, "opening": openVHost, "metadata": metadata} {
 		t.Run(name, func(t *testing.T) {
 			p := fakePort(t, startFake(t, func(_ int, nc net.Conn) { answerUpTo(nc, last) }))
 			begin := time.Now()
 			var all []*sink
-			for range maxHung + 5 {
+			for range maxOpenings + 5 {
 				_, s := openPublisher(t, p, broker.PublisherConfig{RoutingKey: "s"})
 				all = append(all, s)
 			}
@@ -125,72 +125,11 @@ func TestSilentHandshake(t *testing.T) {
 			if after := time.Since(begin); after > 4*time.Second {
 				t.Errorf("told after %v", after)
 			}
-			if n := p.hung.Load(); n > 0 {
-				t.Errorf("%d calls of the client hang", n)
-			}
 		})
 	}
 }
 
-// A scout comes through, and the client does not: it hangs for ever. So few as allowed are left behind, then nothing is tried.
-func TestClientHangs(t *testing.T) {
-	p := fakePort(t, startFake(t, func(_ int, nc net.Conn) {
-		key, f, err := readFrame(nc)
-		if err != nil || key != peerProperties {
-			return
-		}
-		f.u32()
-		hang := uint16(0)
-		for n := f.u32(); n > 0; n-- {
-			if key, value := f.text(), f.text(); key == "connection_name" && value == "go-stream-locator" {
-				hang = saslHandshake
-			}
-		}
-		_, _ = nc.Write(newFrame(peerProperties | answer).u32(1).u16(codeOK).u32(0).sealed())
-		answerUpTo(nc, hang)
-	}))
-	p.limit = 20 * time.Millisecond
-	for i := range maxHung + 3 {
-		_, s := openPublisher(t, p, broker.PublisherConfig{RoutingKey: "s"})
-		s.endedBy(t, broker.ErrUnavailable)
-		if n, want := p.hung.Load(), min(i+1, maxHung); int(n) != want {
-			t.Fatalf("%d calls hang after %d openings, want %d", n, i+1, want)
-		}
-	}
-}
-
-// A call that comes back late is undone, and its place is free again.
-func TestLateCall(t *testing.T) {
-	p := fakePort(t, "127.0.0.1:1")
-	gate, undone := make(chan struct{}), make(chan struct{})
-	if err := p.call(time.Millisecond, func() error { <-gate; return nil }, nil, func() { close(undone) }); err == nil {
-		t.Fatal("a call that hangs has come back")
-	}
-	if p.hung.Load() != 1 {
-		t.Errorf("%d calls hang", p.hung.Load())
-	}
-	close(gate)
-	<-undone
-	if p.hung.Load() != 0 {
-		t.Errorf("%d calls hang in the end", p.hung.Load())
-	}
-	if err := p.call(time.Second, func() error { panic("in the client") }, nil, nil); err == nil {
-		t.Error("a panic is no error")
-	}
-	tries := 0
-	asked := make(chan struct{})
-	err := p.call(time.Millisecond, func() error { <-asked; return nil }, func() bool {
-		if tries++; tries == 1 {
-			close(asked)
-		}
-		return true
-	}, nil)
-	if err != nil || tries == 0 {
-		t.Errorf("%v after %d tries", err, tries)
-	}
-}
-
-// By the address given, a stream that another node leads cannot be reached: the client would look for that node for ever.
+// By the address given, a stream that another node leads cannot be reached.
 func TestLeaderElsewhere(t *testing.T) {
 	p := fakePort(t, startFake(t, func(_ int, nc net.Conn) { answerAs(nc, 0, "elsewhere:5552", silent) }))
 	_, s := openPublisher(t, p, broker.PublisherConfig{RoutingKey: "s"})

@@ -6,21 +6,29 @@ import (
 	"io"
 )
 
-// The commands of the stream protocol that a scout needs. An answer's key has the highest bit set.
+// The commands of the stream protocol that are in use. An answer's key has the highest bit set.
 const (
+	declarePublisher = 0x01
+	publish          = 0x02
+	publishConfirm   = 0x03
+	publishError     = 0x04
 	querySequence    = 0x05
+	deletePublisher  = 0x06
 	subscribe        = 0x07
 	deliver          = 0x08
+	credit           = 0x09
 	storeOffset      = 0x0a
 	queryOffset      = 0x0b
 	unsubscribe      = 0x0c
 	metadata         = 0x0f
+	metadataUpdate   = 0x10
 	peerProperties   = 0x11
 	saslHandshake    = 0x12
 	saslAuthenticate = 0x13
 	tune             = 0x14
 	openVHost        = 0x15
 	closeConnection  = 0x16
+	heartbeat        = 0x17
 	answer           = 0x8000
 )
 
@@ -33,6 +41,8 @@ const (
 	codeLoopback       = 11
 	codeVHost          = 12
 	codeAccess         = 16
+	codePrecondition   = 17
+	codeNoPublisher    = 18
 	codeNoOffset       = 19
 )
 
@@ -45,12 +55,7 @@ const (
 	specTime
 )
 
-const (
-	maxScoutFrame = 1 << 20
-	// chunkHead is what is read of a chunk: the subscription and osiris' header.
-	chunkHead  = 1 + 48
-	chunkMagic = 0x50 // its first byte, which says the version, too
-)
+const maxScoutFrame = 1 << 20
 
 // frame is one that is being written: size, key, version, and what is appended.
 type frame []byte
@@ -77,14 +82,19 @@ func (f frame) sealed() []byte {
 
 var errFrame = errors.New("a frame that makes no sense")
 
+// readHead gives the next frame's key and how many bytes follow its version.
+func readHead(from io.Reader) (key uint16, size int64, err error) {
+	var head [8]byte
+	_, err = io.ReadFull(from, head[:])
+	return binary.BigEndian.Uint16(head[4:]), int64(binary.BigEndian.Uint32(head[:])) - 4, err
+}
+
 // readFrame gives the next frame's key and what follows its version; of a chunk, which may be larger than any other frame, its head.
 func readFrame(from io.Reader) (key uint16, rest *fields, err error) {
-	var head [8]byte
-	if _, err := io.ReadFull(from, head[:]); err != nil {
+	key, size, err := readHead(from)
+	if err != nil {
 		return 0, nil, err
 	}
-	size := int64(binary.BigEndian.Uint32(head[:])) - 4
-	key = binary.BigEndian.Uint16(head[4:])
 	kept := size
 	if key == deliver {
 		kept = min(size, chunkHead)

@@ -75,7 +75,7 @@ func (c *consumer) end() (uint64, error) {
 	}
 	switch {
 	case err != nil:
-		kind, _ := scoutKind(err)
+		kind, _ := errorKind(err)
 		return 0, failure(c.what, kind, err)
 	case f.missing:
 		return 0, failure(c.what, broker.ErrNotFound, nil)

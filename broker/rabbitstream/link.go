@@ -4,58 +4,58 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
+	"math/rand/v2"
 	"slices"
-	"strconv"
 	"sync"
-	"time"
-
-	"github.com/rabbitmq/rabbitmq-stream-go-client/pkg/stream"
 
 	"github.com/d2e2d648/weir/broker"
 )
 
-// maxSessions is how many sessions share a connection: the client's limit is 254, of which the closing ones are some.
+// maxSessions is how many sessions share a connection, whose numbers are bytes. One in the middle of its goodbye has its number still.
 const maxSessions = 200
 
-// lostPause is left to the client to close what was lost, before it is asked to close the same.
-const lostPause = time.Second
-
-// socketBuffer is the sockets'. The client's default of 8 KiB stalls for tens of milliseconds on loopback.
-const socketBuffer = 1 << 20
-
-// keeper has the links of one role, to publish or to consume. mu guards its links and all their accounts; a session's lock is not taken under it.
+// keeper has the links of one role, to publish or to consume. mu guards its links and all their accounts; no other lock is taken under it.
 type keeper struct {
 	port    *Port
 	purpose string
 	making  chan struct{} // one link is made at a time: who waits may find it good enough
 
 	mu    sync.Mutex
-	moved *sync.Cond
 	links []*link
 }
 
-// link is one environment of the client, which has one connection for all its sessions, and a second one to look for leaders. The client closes the first when its last
-// session leaves, so an opening must not meet that: a link that becomes empty is given up, and a last session does not leave while another is being opened.
+// link is one connection and its sessions. It is given up with the last of them, or when something has gone wrong with it.
 type link struct {
-	keeper  *keeper
-	address string
-	env     *stream.Environment
+	keeper *keeper
+	*conn
+	wire
 
-	opening, open, closing int
-	retired                bool                  // takes no more sessions
-	lost                   bool                  // its connection is gone or silent: sessions need not say goodbye
-	sessions               map[*session]struct{} // opening and open ones
+	// The account.
+	seats   int                   // sessions that count, with those that say goodbye
+	retired bool                  // takes no more sessions
+	lost    bool                  // its connection is gone or silent: sessions need not say goodbye
+	here    map[*session]struct{} // opening and open ones
 }
 
 func (k *keeper) init(p *Port, purpose string) {
 	k.port, k.purpose, k.making = p, purpose, make(chan struct{}, 1)
-	k.moved = sync.NewCond(&k.mu)
+}
+
+// at is the node for a session: where the scout was, or in a cluster the leader for who publishes, and for who consumes one of the replicas, if there are any.
+func (k *keeper) at(f *findings) string {
+	switch n := len(f.replicas); {
+	case !k.port.config.Advertised:
+		return f.address
+	case k == &k.port.consuming && n > 0:
+		return f.replicas[rand.IntN(n)]
+	}
+	return f.leader
 }
 
 // join gives a link on which the session may be opened; opened must follow.
 func (k *keeper) join(ctx context.Context, f *findings, s *session) (*link, error) {
-	if l := k.find(f.address, s); l != nil {
+	address := k.at(f)
+	if l := k.find(address, s); l != nil {
 		return l, nil
 	}
 	select {
@@ -64,10 +64,10 @@ func (k *keeper) join(ctx context.Context, f *findings, s *session) (*link, erro
 		return nil, context.Cause(ctx)
 	}
 	defer func() { <-k.making }()
-	if l := k.find(f.address, s); l != nil {
+	if l := k.find(address, s); l != nil {
 		return l, nil
 	}
-	l, err := k.dial(f)
+	l, err := k.dial(ctx, address)
 	if err != nil {
 		return nil, err
 	}
@@ -82,7 +82,7 @@ func (k *keeper) find(address string, s *session) *link {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	for _, l := range k.links {
-		if l.address == address && l.fits(s) {
+		if l.conn.at == address && l.fits(s) {
 			l.enter(s)
 			return l
 		}
@@ -90,12 +90,12 @@ func (k *keeper) find(address string, s *session) *link {
 	return nil
 }
 
-// fits: a publisher's name may be there once, and its last session may not have left yet.
+// fits: a publisher's name may be there once.
 func (l *link) fits(s *session) bool {
-	if l.retired || l.opening+l.open+l.closing >= maxSessions {
+	if l.retired || l.seats >= maxSessions {
 		return false
 	}
-	for other := range l.sessions {
+	for other := range l.here {
 		if s.key != "" && other.key == s.key {
 			return false
 		}
@@ -104,126 +104,86 @@ func (l *link) fits(s *session) bool {
 }
 
 func (l *link) enter(s *session) {
-	l.opening++
-	l.sessions[s] = struct{}{}
+	l.seats++
+	l.here[s] = struct{}{}
 }
 
-// dial makes an environment. The scout has just been where it goes.
-func (k *keeper) dial(f *findings) (*link, error) {
-	c := &k.port.config
-	o := stream.NewEnvironmentOptions().
-		SetRPCTimeout(k.port.answer).SetRequestedHeartbeat(max(3*time.Second, c.Heartbeat)).SetRequestedMaxFrameSize(maxFrame).
-		SetMaxProducersPerClient(254).SetMaxConsumersPerClient(254).SetWriteBuffer(socketBuffer).SetReadBuffer(socketBuffer)
-	o.ConnectionParameters = []*stream.Broker{c.node(f.address, f.login)}
-	if c.TLS != nil {
-		o.SetTLSConfig(c.TLSFor(f.address))
-	}
-	if !c.Advertised {
-		host, port, _ := net.SplitHostPort(f.address)
-		n, _ := strconv.Atoi(port)
-		o.SetAddressResolver(stream.AddressResolver{Host: bracketed(host), Port: n})
-	}
-	var env *stream.Environment
-	err := k.port.call(k.port.limit, func() (err error) {
-		env, err = stream.NewEnvironment(o)
-		return err
-	}, nil, func() {
-		if env != nil {
-			_ = env.Close()
-		}
-	})
-	if err != nil {
+// dial makes a link. The scout has just been where it goes.
+func (k *keeper) dial(ctx context.Context, address string) (*link, error) {
+	c := &conn{config: &k.port.config, purpose: k.purpose + " streams", at: address}
+	if err := c.connect(ctx); err != nil {
 		return nil, err
 	}
-	return &link{keeper: k, address: f.address, env: env, sessions: map[*session]struct{}{}}, nil
+	l := &link{keeper: k, conn: c, here: map[*session]struct{}{}}
+	l.wire.init()
+	k.port.tasks.Go(l.read)
+	k.port.tasks.Go(l.write)
+	return l, nil
 }
 
-// opened follows join. A link on which an opening failed for a reason of its own is not used for others.
+// opened follows join. A link on which an opening was not answered is not used for others.
 func (l *link) opened(s *session, err error) {
-	l.keeper.mu.Lock()
-	defer l.keeper.mu.Unlock()
-	l.opening--
 	if err == nil {
-		l.open++
-	} else {
-		delete(l.sessions, s)
-		if _, about := clientKind(err); !about {
-			l.retired = true
-		}
+		return
 	}
-	l.moved()
+	k := l.keeper
+	k.mu.Lock()
+	delete(l.here, s)
+	if _, told := errorKind(err); !told {
+		l.retired = true
+	}
+	k.mu.Unlock()
+	l.left(s)
 }
 
 // leaving precedes a session's goodbye. False: there is nobody to say it to.
 func (l *link) leaving(s *session) bool {
-	k := l.keeper
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	delete(l.sessions, s)
-	l.open--
-	l.closing++
-	for l.open == 0 && l.opening > 0 && !l.lost {
-		k.moved.Wait()
-	}
-	if l.open == 0 {
-		l.retired = true
-	}
+	l.keeper.mu.Lock()
+	defer l.keeper.mu.Unlock()
+	delete(l.here, s)
 	return !l.lost
 }
 
-// left follows leaving.
-func (l *link) left() {
-	l.keeper.mu.Lock()
-	defer l.keeper.mu.Unlock()
-	l.closing--
-	l.moved()
-}
-
-// moved follows every change of the account. The lock is held.
-func (l *link) moved() {
+// left gives the session's place back. The last one closes the connection.
+func (l *link) left(s *session) {
+	l.forget(s)
 	k := l.keeper
-	k.moved.Broadcast()
-	if l.opening+l.open+l.closing > 0 {
-		return
+	k.mu.Lock()
+	l.seats--
+	last := l.seats == 0
+	if last {
+		l.retired = true
+		k.links = slices.DeleteFunc(k.links, func(other *link) bool { return other == l })
 	}
-	l.retired = true
-	i := slices.Index(k.links, l)
-	if i < 0 {
-		return
+	k.mu.Unlock()
+	if last {
+		l.hangUp()
 	}
-	k.links = slices.Delete(k.links, i, i+1)
-	lost := l.lost
-	k.port.tasks.Go(func() {
-		if lost {
-			time.Sleep(lostPause)
-		}
-		_ = k.port.call(k.port.limit, l.env.Close, nil, func() {})
-	})
 }
 
-// doubt keeps new sessions away: the client has closed one of the link's sessions, and if it was the last one, the connection.
+// doubt keeps new sessions away.
 func (l *link) doubt() {
 	l.keeper.mu.Lock()
 	defer l.keeper.mu.Unlock()
 	l.retired = true
 }
 
-// fail ends all sessions of the link: the client tells them one after the other, and takes half a second for each that has something unconfirmed.
+// fail ends the connection, and so all sessions of the link.
 func (l *link) fail(cause error) {
 	k := l.keeper
 	k.mu.Lock()
 	l.retired, l.lost = true, true
-	all := make([]*session, 0, len(l.sessions))
-	for s := range l.sessions {
+	all := make([]*session, 0, len(l.here))
+	for s := range l.here {
 		all = append(all, s)
 	}
-	k.moved.Broadcast()
 	k.mu.Unlock()
+	l.cut(cause)
 	kind := broker.ErrUnavailable
 	if errors.Is(cause, broker.ErrClosed) {
 		kind = broker.ErrClosed
 	}
-	why := failure("connection to "+l.address, kind, cause)
+	why := failure("connection to "+l.conn.at, kind, cause)
 	for _, s := range all {
 		s.end(fmt.Errorf("%s: %w", s.what, why))
 	}

@@ -2,38 +2,15 @@ package rabbitstream
 
 import (
 	"encoding/binary"
-	"errors"
 	"strconv"
-
-	"github.com/rabbitmq/rabbitmq-stream-go-client/pkg/amqp"
 
 	"github.com/d2e2d648/weir/broker"
 )
 
-// message is a record as the client takes it: encoded already, by an encoder, and with its sequence, which is its publishing id. The client's own message would
-// cost several allocations more.
-type message struct {
-	encoded  []byte // good until the client's call returns
-	sequence uint64
-}
-
-var errOneWay = errors.New("it is for publishing only")
-
-func (m *message) MarshalBinary() ([]byte, error)                { return m.encoded, nil }
-func (m *message) UnmarshalBinary([]byte) error                  { return errOneWay }
-func (m *message) SetPublishingId(int64)                         {}                           //nolint:revive // the client's name
-func (m *message) GetPublishingId() int64                        { return int64(m.sequence) } //nolint:revive // the client's name
-func (m *message) HasPublishingId() bool                         { return true }              //nolint:revive // the client's name
-func (m *message) GetData() [][]byte                             { return nil }
-func (m *message) GetMessageProperties() *amqp.MessageProperties { return nil }
-func (m *message) GetMessageAnnotations() amqp.Annotations       { return nil }
-func (m *message) GetApplicationProperties() map[string]any      { return nil }
-func (m *message) GetMessageHeader() *amqp.MessageHeader         { return nil }
-func (m *message) GetAMQPValue() any                             { return nil }
-
 // Type codes and sections of AMQP 1.0, in which streams keep records.
 const (
 	typeNull                      = 0x40
+	typeSmallULong                = 0x53
 	typeBinary8, typeBinary32     = 0xa0, 0xb0
 	typeString8, typeString32     = 0xa1, 0xb1
 	typeSymbol8, typeSymbol32     = 0xa3, 0xb3
@@ -48,6 +25,19 @@ const (
 type encoder struct {
 	appID, contentEncoding string
 	scratch                []byte
+}
+
+// most is how long the record becomes at most.
+func (e *encoder) most(r *broker.Record) int {
+	const beside = 64 // sizes, types and nulls, and a sequence
+	n := beside + len(r.Body) + len(e.appID) + len(e.contentEncoding)
+	if p := r.Properties; p != nil {
+		n += len(p.AppID) + len(p.MessageID) + len(p.ContentEncoding)
+		for _, h := range p.Headers {
+			n += 10 + len(h.Key) + len(h.Value)
+		}
+	}
+	return n
 }
 
 func (e *encoder) append(b []byte, sequence uint64, r *broker.Record) []byte {
@@ -67,7 +57,7 @@ func (e *encoder) append(b []byte, sequence uint64, r *broker.Record) []byte {
 	if len(p.Headers) > 0 {
 		b = e.appendHeaders(b, p.Headers)
 	}
-	b = append(b, 0, 0x53, sectionData)
+	b = append(b, 0, typeSmallULong, sectionData)
 	b = appendSized(b, typeBinary8, typeBinary32, len(r.Body))
 	return append(b, r.Body...)
 }
@@ -95,7 +85,7 @@ func (e *encoder) appendProperties(b []byte, sequence uint64, p *broker.Properti
 		n++
 	}
 	e.scratch = f
-	return appendCompound(append(b, 0, 0x53, sectionProperties), typeList8, typeList32, n, f)
+	return appendCompound(append(b, 0, typeSmallULong, sectionProperties), typeList8, typeList32, n, f)
 }
 
 // appendNulls are the fields from n to before the one that comes.
@@ -113,7 +103,7 @@ func (e *encoder) appendHeaders(b []byte, headers []broker.Header) []byte {
 		f = append(appendSized(f, typeString8, typeString32, len(h.Value)), h.Value...)
 	}
 	e.scratch = f
-	return appendCompound(append(b, 0, 0x53, sectionOwn), typeMap8, typeMap32, 2*len(headers), f)
+	return appendCompound(append(b, 0, typeSmallULong, sectionOwn), typeMap8, typeMap32, 2*len(headers), f)
 }
 
 // appendSized writes the type and the size of what comes.

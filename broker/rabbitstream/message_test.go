@@ -44,6 +44,9 @@ func TestEncodingIsWhatTheClientDecodes(t *testing.T) {
 			t.Fatalf("the body of %d bytes has become %d", len(record.Body), len(bodyOf(m)))
 		}
 		check(t, &e, sequence, record.Properties, propertiesOf(m))
+		if body, _ := decode(encoded, false); !bytes.Equal(body, record.Body) {
+			t.Fatalf("the body of %d bytes is decoded as %d", len(record.Body), len(body))
+		}
 	}
 }
 

@@ -1,13 +1,8 @@
 package rabbitstream
 
 import (
-	"fmt"
-
 	"github.com/d2e2d648/weir/broker"
 )
-
-// chunk is the offsets of one: from first to before end.
-type chunk struct{ first, end uint64 }
 
 // begin finds out where a consumer begins that asks so. What is published from then on is not below it.
 //
@@ -72,7 +67,7 @@ func (s *scout) peek(stream string, from broker.StreamOffset, until uint16) (c c
 		s.asked++
 		out = append(out, newFrame(unsubscribe).u32(s.asked).u8(id).sealed()...)
 	}
-	if _, err := s.conn.Write(out); err != nil {
+	if _, err := s.Write(out); err != nil {
 		return c, false, err
 	}
 	for {
@@ -109,19 +104,4 @@ func (f frame) spec(from broker.StreamOffset) frame {
 		return f.u16(specTime).u64(uint64(from.Time.UnixMilli()))
 	}
 	return f.u16(specNext)
-}
-
-// chunk takes the head of one.
-func (f *fields) chunk() (c chunk, err error) {
-	magic, kind := f.u8(), f.u8()
-	f.u16() // entries
-	n := f.u32()
-	f.u64() // time
-	f.u64() // epoch
-	c.first = f.u64()
-	c.end = c.first + uint64(n)
-	if f.short || magic != chunkMagic || kind != 0 {
-		err = fmt.Errorf("%w: a chunk that begins with %#x and is of type %d", errFrame, magic, kind)
-	}
-	return c, err
 }

@@ -3,8 +3,6 @@ package rabbitstream
 import (
 	"context"
 	"errors"
-	"fmt"
-	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -13,16 +11,13 @@ import (
 )
 
 const (
-	// maxFrame is what the client proposes.
+	// maxFrame is the largest that is proposed.
 	maxFrame = 1 << 20
-	// callAnswer is how long a call of the client waits for one answer. One that opens or closes may wait for two.
-	callAnswer = 5 * time.Second
-	callLimit  = 12 * time.Second
-	// maxHung is how many calls may be abandoned at a time: then nothing is opened. Each keeps a goroutine, and a connection of the client's.
-	maxHung = 16
+	// answerLimit is how long an answer is waited for.
+	answerLimit = 5 * time.Second
 	// maxOpenings are carried out at a time.
 	maxOpenings = 16
-	// closeLimit is what is left to a call when the port is closed.
+	// closeLimit is what is left for that when the port is closed, and to a connection that is for its last frames.
 	closeLimit = 2 * time.Second
 )
 
@@ -32,12 +27,10 @@ type Port struct {
 	requests   broker.Port
 	ctx        context.Context
 	stop       context.CancelFunc
-	tasks      sync.WaitGroup // all goroutines that outlive a call, but the client's and abandoned ones
+	tasks      sync.WaitGroup // all goroutines that outlive a call
 	openings   chan struct{}
-	good       atomic.Int32 // index of the address that answered last
-	hung       atomic.Int32
-	answer     time.Duration // callAnswer
-	limit      time.Duration // callLimit
+	good       atomic.Int32  // index of the address that answered last
+	answer     time.Duration // answerLimit
 	publishing keeper
 	consuming  keeper
 	door       door
@@ -58,7 +51,7 @@ func New(config Config, requests broker.Port) (*Port, error) {
 	if requests == nil {
 		return nil, errors.New("rabbitstream: no port for requests")
 	}
-	p := &Port{config: c, requests: requests, openings: make(chan struct{}, maxOpenings), answer: callAnswer, limit: callLimit}
+	p := &Port{config: c, requests: requests, openings: make(chan struct{}, maxOpenings), answer: answerLimit}
 	p.ctx, p.stop = context.WithCancel(context.Background())
 	p.publishing.init(p, "publish")
 	p.consuming.init(p, "consume")
@@ -83,7 +76,7 @@ func (p *Port) Close() {
 // Probe asks for nothing but an answer: that the stream protocol is spoken there, and the credentials are accepted. It blocks for one DialTimeout an address at most.
 func (p *Port) Probe(ctx context.Context) error {
 	if _, err := p.look(ctx, question{}); err != nil {
-		kind, _ := scoutKind(err)
+		kind, _ := errorKind(err)
 		return failure("probe streams", kind, err)
 	}
 	return nil
@@ -98,56 +91,4 @@ func (p *Port) begin(task func()) bool {
 	}
 	p.tasks.Go(task)
 	return true
-}
-
-var errHung = errors.New("a call of the stream client does not come back")
-
-// call carries out a call of the client and gives it up at the limit, when it has not come back and patient, asked then, says no (nil: at once). What comes back
-// later is for late.
-func (p *Port) call(limit time.Duration, f func() error, patient func() bool, late func()) error {
-	var settled atomic.Bool
-	done := make(chan error, 1)
-	go func() {
-		err := caught(f)
-		if settled.CompareAndSwap(false, true) {
-			done <- err
-			return
-		}
-		p.hung.Add(-1)
-		late()
-	}()
-	timer := time.NewTimer(limit)
-	defer timer.Stop()
-	closing := p.ctx.Done()
-	for {
-		select {
-		case err := <-done:
-			return err
-		case <-closing:
-			closing = nil
-			timer.Reset(min(limit, closeLimit))
-			continue
-		case <-timer.C:
-		}
-		if p.ctx.Err() == nil && patient != nil && patient() {
-			timer.Reset(limit)
-			continue
-		}
-		p.hung.Add(1)
-		if settled.CompareAndSwap(false, true) {
-			return errHung
-		}
-		p.hung.Add(-1)
-		return <-done
-	}
-}
-
-// caught gives a panic as an error.
-func caught(f func() error) (err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			err = fmt.Errorf("panic: %v\n%s", r, debug.Stack())
-		}
-	}()
-	return f()
 }

@@ -1,50 +1,58 @@
 package rabbitstream
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"strconv"
 	"time"
 
-	client "github.com/rabbitmq/rabbitmq-stream-go-client/pkg/message"
-	"github.com/rabbitmq/rabbitmq-stream-go-client/pkg/stream"
-
 	"github.com/d2e2d648/weir/broker"
 )
 
-// Limits of the client.
 const (
-	minWindow, maxWindow = 500, 1_000_000
-	maxSubEntries        = 65535
+	maxWindow     = 1_000_000
+	maxSubEntries = 65535
 )
 
-// overhead is what a message costs in a frame beside itself, at most; frameHeader what the frame does.
-const overhead, frameHeader = 24, 64
+// In a frame that publishes: its head, the head of an entry, at most, and the size before a message.
+const (
+	publishHead = 13
+	entryHead   = 19
+	entryEach   = 4
+)
 
-// noTimeOut keeps the client from making up refusals of its own.
-const noTimeOut = 10_000 * time.Hour
+// pieceSize is how long a frame becomes before it is written, while there is more: the broker begins while the next one is encoded.
+const pieceSize = 256 << 10
 
-// publisher is one publishing session. The session's lock guards queue, unconfirmed and trouble; the rest is the worker's.
+// publisher is one publishing session. The session's lock guards queue, unconfirmed and entries; the rest is the worker's.
 type publisher struct {
 	session
 	config broker.PublisherConfig
 
 	queue       []broker.Batch
 	unconfirmed int
-	trouble     error // a record was refused
+	entries     map[uint64]uint64 // of several: the first sequence, by which the broker confirms it, and the last one
 
-	producer *stream.Producer
-	encoder  encoder
-	room     int    // for messages in one call of the client: a frame
-	slab     []byte // of encoded messages, good until they are sent
-	ends     []int  // of each in slab
-	first    uint64 // the sequence of the first in slab
-	out      []client.StreamMessage
+	encoder encoder
+	frame   frame // that is being filled
+	count   int   // its entries
+	entry   entry
+}
+
+// entry is one of several messages that is being filled, the last one in the frame.
+type entry struct {
+	at          int // where it begins
+	first, last uint64
+	n           int
 }
 
 func newPublisher(config broker.PublisherConfig) *publisher {
 	p := &publisher{config: config, encoder: encoder{appID: config.AppID, contentEncoding: config.ContentEncoding}}
 	p.stream, p.what = config.RoutingKey, "publish to stream "+strconv.Quote(config.RoutingKey)
+	if config.SubEntries > 1 {
+		p.entries = map[uint64]uint64{}
+	}
 	if config.Name != "" {
 		p.key = config.RoutingKey + "\x00" + config.Name
 	}
@@ -74,35 +82,23 @@ func (p *publisher) question() question {
 	return question{stream: p.stream, publisher: p.config.Name}
 }
 
-func (p *publisher) declare(f *findings) error {
-	p.room = f.frameMax - frameHeader
-	o := stream.NewProducerOptions().SetQueueSize(max(minWindow, p.config.Window)).SetBatchSize(1).SetConfirmationTimeOut(noTimeOut).
-		SetProducerName(p.config.Name).SetSubEntrySize(max(1, p.config.SubEntries)).SetClientProvidedName(p.port.config.Name + " publish streams")
-	producer, err := p.link.env.NewProducer(p.stream, o)
-	if err != nil {
-		return err
-	}
-	p.producer = producer
-	go p.follow(producer.NotifyPublishConfirmation())
-	p.closed = producer.NotifyClose()
-	if err := p.pulse(); err != nil { // the client may have closed it before it could tell
-		_ = producer.Close()
-		return err
-	}
-	return nil
+func (p *publisher) declare(*findings) error {
+	_, err := p.request(p.port.answer, declarePublisher, "the opening", func(f frame) frame {
+		return f.u8(p.number).text(p.config.Name).text(p.stream)
+	})
+	return err
 }
 
 func (p *publisher) undo() error {
-	if p.producer == nil {
-		return nil
-	}
-	return p.producer.Close()
+	_, err := p.request(p.port.answer, deletePublisher, "the goodbye", func(f frame) frame { return f.u8(p.number) })
+	return err
 }
 
 // pulse asks for the last sequence, which who may only write may not know; and is told so.
-func (p *publisher) pulse() error {
-	_, err := p.producer.GetLastPublishingId()
-	if errors.Is(err, stream.CodeAccessRefused) {
+func (p *publisher) pulse(limit time.Duration) error {
+	_, err := p.request(limit, querySequence, "the question for the last sequence", func(f frame) frame { return f.text(p.config.Name).text(p.stream) })
+	var refused *refusal
+	if errors.As(err, &refused) && refused.code == codeAccess {
 		return nil
 	}
 	return err
@@ -138,132 +134,163 @@ func (p *publisher) Publish(batch broker.Batch) {
 
 func (p *publisher) drop() { p.queue = nil }
 
+// pump encodes what was published, and has it written a piece at a time.
 func (p *publisher) pump() (time.Duration, error) {
 	for {
 		p.mu.Lock()
-		queue, trouble := p.queue, p.trouble
+		queue := p.queue
 		p.queue = nil
 		p.mu.Unlock()
-		if trouble != nil || len(queue) == 0 {
-			return 0, trouble
+		if len(queue) == 0 {
+			return 0, nil
 		}
 		for _, batch := range queue {
-			if err := p.add(batch); err != nil {
-				return 0, err
+			for i := range batch.Records {
+				if err := p.add(batch.First+uint64(i), &batch.Records[i]); err != nil {
+					return 0, err
+				}
 			}
 		}
-		if err := p.flush(); err != nil {
-			return 0, err
-		}
+		p.flush()
 	}
 }
 
-// finish has nothing to do: the pump has sent all, and the client says goodbye behind it.
-func (p *publisher) finish() error { return nil }
+// finish waits until the broker has read all that was published.
+func (p *publisher) finish() error {
+	err := p.pulse(p.port.answer)
+	if errors.Is(err, errNoAnswer) && p.ctx.Err() == nil {
+		p.link.fail(fmt.Errorf("%w: %w", errSilent, err))
+	}
+	return err
+}
 
-// add encodes the batch behind what is in slab, and sends it when a frame is full or the sequence jumps.
-func (p *publisher) add(batch broker.Batch) error {
-	for i := range batch.Records {
-		sequence := batch.First + uint64(i)
-		if n := len(p.ends); n > 0 && sequence != p.first+uint64(n) {
-			if err := p.flush(); err != nil {
-				return err
-			}
-		}
-		begin := len(p.slab)
-		p.slab = p.encoder.append(p.slab, sequence, &batch.Records[i])
-		if size := len(p.slab) - begin + overhead; size > p.room {
-			return failure(p.what, broker.ErrRefused, fmt.Errorf("record %d has %d bytes with its properties: a frame has room for %d", sequence, size-overhead, p.room-overhead))
-		}
-		if len(p.slab)+overhead*(len(p.ends)+1) > p.room {
-			if err := p.flushUpTo(begin); err != nil {
-				return err
-			}
-		}
-		if len(p.ends) == 0 {
-			p.first = sequence
-		}
-		p.ends = append(p.ends, len(p.slab))
+// add encodes the record into the frame.
+func (p *publisher) add(sequence uint64, r *broker.Record) error {
+	limit := p.link.frameMax
+	if p.count > 0 && len(p.frame)+entryHead+entryEach+p.encoder.most(r) > limit {
+		p.flush()
+	}
+	if p.count == 0 {
+		p.frame = append(p.link.paper(), 0, 0, 0, 0, 0, publish, 0, 1, p.number, 0, 0, 0, 0)
+	}
+	p.append(sequence, r)
+	if size := len(p.frame); size > limit {
+		return failure(p.what, broker.ErrRefused, fmt.Errorf("record %d makes a frame of %d bytes with its properties: the limit is %d", sequence, size, limit))
+	}
+	if len(p.frame) >= pieceSize {
+		p.flush()
 	}
 	return nil
 }
 
-func (p *publisher) flush() error { return p.flushUpTo(len(p.slab)) }
-
-// flushUpTo sends the messages whose bytes end there, and keeps what is behind. The client is done with the bytes when it returns.
-func (p *publisher) flushUpTo(end int) error {
-	if len(p.ends) == 0 {
-		return nil
+// append makes the message an entry, or a part of one. Its size, and the head of an entry of several, are filled in behind it.
+func (p *publisher) append(sequence uint64, r *broker.Record) {
+	if p.entries != nil {
+		p.partOf(sequence)
+		p.frame = append(p.frame, 0, 0, 0, 0)
+	} else {
+		p.count++
+		p.frame = append(p.frame.u64(sequence), 0, 0, 0, 0)
 	}
-	messages := make([]message, len(p.ends)) // the client keeps them until they are confirmed
-	p.out = p.out[:0]
-	begin := 0
-	for i, end := range p.ends {
-		messages[i] = message{p.slab[begin:end], p.first + uint64(i)}
-		p.out = append(p.out, &messages[i])
-		begin = end
-	}
-	if err := p.do(func() error { return p.producer.BatchSend(p.out) }); err != nil {
-		return err
-	}
-	for i := range messages {
-		messages[i].encoded = nil
-	}
-	clear(p.out)
-	p.slab = append(p.slab[:0], p.slab[end:]...)
-	p.ends = p.ends[:0]
-	return nil
+	at := len(p.frame)
+	p.frame = p.encoder.append(p.frame, sequence, r)
+	binary.BigEndian.PutUint32(p.frame[at-4:], uint32(len(p.frame)-at))
 }
 
-// follow takes the client's confirms until it closes the channel.
-func (p *publisher) follow(confirms stream.ChannelPublishConfirm) {
-	for all := range confirms {
-		p.confirmed(all)
+// partOf makes room for one more in the entry, or in a new one.
+func (p *publisher) partOf(sequence uint64) {
+	e := &p.entry
+	if e.n == p.config.SubEntries || sequence != e.last+1 {
+		p.seal()
 	}
+	if e.n == 0 {
+		e.at, e.first = len(p.frame), sequence
+		p.frame = append(p.frame, make([]byte, entryHead)...)
+		p.count++
+	}
+	e.n++
+	e.last = sequence
 }
 
-func (p *publisher) confirmed(all []*stream.ConfirmationStatus) {
-	var events []broker.Event
-	var last *broker.Confirmed
-	var trouble error
-	n := 0
-	for _, status := range all {
-		if status == nil {
-			continue
-		}
-		if !status.IsConfirmed() {
-			trouble = refused(status.GetError(), trouble)
-			continue
-		}
-		n++
-		sequence := status.GetMessage().(*message).sequence
-		if last != nil && sequence == last.Last+1 {
-			last.Last = sequence
-			continue
-		}
-		last = &broker.Confirmed{First: sequence, Last: sequence}
-		events = append(events, last)
+// seal fills in the head of the entry. It is not compressed.
+func (p *publisher) seal() {
+	e := &p.entry
+	if e.n == 0 {
+		return
+	}
+	size := uint32(len(p.frame) - e.at - entryHead)
+	_ = p.frame[:e.at].u64(e.first).u8(severalRecords | packedNot<<4).u16(uint16(e.n)).u32(size).u32(size)
+	e.n = 0
+	p.mu.Lock()
+	p.entries[e.first] = e.last
+	p.mu.Unlock()
+}
+
+// flush has the frame written.
+func (p *publisher) flush() {
+	if p.count == 0 {
+		return
+	}
+	p.seal()
+	binary.BigEndian.PutUint32(p.frame[publishHead-4:], uint32(p.count))
+	p.link.say(p.frame.sealed())
+	p.frame, p.count = nil, 0
+}
+
+// take takes confirms, and refusals of single records.
+func (p *publisher) take(key uint16, f *fields) {
+	if key == publishError {
+		f.u32()
+		f.u64()
+		p.fail(&refusal{f.u16(), "a record"})
+		return
+	}
+	events, n := p.confirmed(f)
+	if f.short {
+		p.fail(errFrame)
+		return
 	}
 	p.mu.Lock()
 	p.unconfirmed -= n
 	p.alive = true
-	if p.trouble == nil {
-		p.trouble = trouble
-	}
 	over := p.state == over
 	p.mu.Unlock()
-	if trouble != nil {
-		p.poke()
-	}
-	if !over && len(events) > 0 {
+	if !over && n > 0 {
 		p.Tell(events...)
 	}
 }
 
-// refused is an error of one record. The client makes some up for what is unconfirmed when it closes a session, which is told by other means.
-func refused(err, before error) error {
-	if before != nil || errors.Is(err, stream.ConfirmationTimoutError) || errors.Is(err, stream.AlreadyClosed) {
-		return before
+// confirmed gives what the broker has now in ranges, and how many records that is.
+func (p *publisher) confirmed(f *fields) (events []broker.Event, n int) {
+	var last *broker.Confirmed
+	for ids := f.take(8 * int(f.u32())); !f.short && len(ids) > 0; ids = ids[8:] {
+		from := binary.BigEndian.Uint64(ids)
+		to := p.endOf(from)
+		n += int(to - from + 1)
+		switch {
+		case last != nil && from == last.Last+1:
+			last.Last = to
+		case last != nil && to+1 == last.First:
+			last.First = from
+		default:
+			last = &broker.Confirmed{First: from, Last: to}
+			events = append(events, last)
+		}
 	}
-	return err
+	return events, n
+}
+
+// endOf is the last sequence of the entry that begins there.
+func (p *publisher) endOf(first uint64) uint64 {
+	if p.entries == nil {
+		return first
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	last, ok := p.entries[first]
+	if !ok {
+		return first
+	}
+	delete(p.entries, first)
+	return last
 }

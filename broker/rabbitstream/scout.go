@@ -1,17 +1,12 @@
 package rabbitstream
 
 import (
-	"bufio"
 	"context"
-	"crypto/tls"
-	"errors"
 	"fmt"
 	"net"
-	"slices"
 	"time"
 
 	"github.com/d2e2d648/weir/broker"
-	"github.com/d2e2d648/weir/broker/rabbitmq"
 )
 
 // question is what a session has to know. An empty stream asks for no more than a handshake.
@@ -24,9 +19,7 @@ type question struct {
 
 // findings are the answers.
 type findings struct {
-	address  string
-	login    rabbitmq.Credentials
-	frameMax int
+	address string
 
 	missing      bool   // there is no such stream
 	lastSequence uint64 // of the publisher
@@ -34,6 +27,7 @@ type findings struct {
 	hasStored    bool
 	next, end    uint64 // offset where the consumer begins, and where the stream ends
 	self, leader string // host:port that the node advertises, and the stream's leader does
+	replicas     []string
 }
 
 // place is the offset behind the stored one; 0: nothing is stored.
@@ -51,11 +45,8 @@ func (f *findings) elsewhere(q question) bool {
 
 // scout goes through the whole handshake and asks, on a connection of its own that lives no longer.
 type scout struct {
-	conn   net.Conn
-	read   *bufio.Reader
-	asked  uint32
-	tries  uint8 // subscriptions that were made
-	config *Config
+	conn
+	tries uint8 // subscriptions that were made
 	findings
 }
 
@@ -69,7 +60,7 @@ func (p *Port) look(ctx context.Context, q question) (f findings, err error) {
 			p.good.Store(int32(n))
 			return f, nil
 		}
-		if _, told := scoutKind(err); told {
+		if _, told := errorKind(err); told {
 			break
 		}
 		p.good.CompareAndSwap(int32(n), int32((n+1)%len(p.config.Addresses)))
@@ -97,15 +88,14 @@ func (p *Port) lookAt(ctx context.Context, address string, q question) (findings
 }
 
 func (p *Port) visit(ctx context.Context, address string, q question) (findings, error) {
-	s := &scout{config: &p.config}
+	s := &scout{conn: conn{config: &p.config, purpose: "scout", at: address}}
 	s.address = address
 	err := s.dial(ctx)
 	if err == nil {
-		// Whatever it waits for ends with the context.
-		stop := context.AfterFunc(ctx, func() { _ = s.conn.SetDeadline(time.Unix(1, 0)) })
+		stop := s.endWith(ctx)
 		err = s.find(q)
 		stop()
-		s.conn.Close()
+		s.Close()
 	}
 	if err != nil && ctx.Err() != nil {
 		err = context.Cause(ctx)
@@ -116,37 +106,11 @@ func (p *Port) visit(ctx context.Context, address string, q question) (findings,
 	return s.findings, nil
 }
 
-func (s *scout) dial(ctx context.Context) (err error) {
-	if s.login, err = s.config.Login(ctx); err != nil {
-		return err
-	}
-	var d net.Dialer
-	if s.conn, err = d.DialContext(ctx, "tcp", s.address); err != nil {
-		return err
-	}
-	if s.conn.LocalAddr().String() == s.conn.RemoteAddr().String() { // TCP can do that where nobody listens
-		s.conn.Close()
-		return errors.New("connected to itself")
-	}
-	if s.config.TLS == nil {
-		return nil
-	}
-	secure := tls.Client(s.conn, s.config.TLSFor(s.address))
-	if err := secure.HandshakeContext(ctx); err != nil {
-		s.conn.Close()
-		return err
-	}
-	s.conn = secure
-	return nil
-}
-
 func (s *scout) find(q question) error {
-	s.read = bufio.NewReader(s.conn)
-	for _, step := range []func() error{s.greet, s.authenticate, s.open} {
-		if err := step(); err != nil {
-			return err
-		}
+	if err := s.shake(); err != nil {
+		return err
 	}
+	s.self = s.node
 	if q.stream == "" {
 		return nil
 	}
@@ -164,116 +128,7 @@ func (s *scout) find(q question) error {
 			return err
 		}
 	}
-	_, _ = s.conn.Write(newFrame(closeConnection).u32(s.asked + 1).u16(codeOK).text("OK").sealed())
-	return nil
-}
-
-// ask sends a command with what arguments append, and waits for its answer.
-func (s *scout) ask(key uint16, arguments func(frame) frame) (*fields, error) {
-	s.asked++
-	if _, err := s.conn.Write(arguments(newFrame(key).u32(s.asked)).sealed()); err != nil {
-		return nil, err
-	}
-	return s.await(key | answer)
-}
-
-// await skips what the broker says of its own accord.
-func (s *scout) await(key uint16) (*fields, error) {
-	for {
-		got, f, err := s.hear()
-		switch {
-		case err != nil:
-			return nil, err
-		case got != key:
-			continue
-		case key&answer != 0:
-			f.u32()
-		}
-		return f, nil
-	}
-}
-
-// hear is what the broker says next.
-func (s *scout) hear() (key uint16, f *fields, err error) {
-	if key, f, err = readFrame(s.read); err == nil && key == closeConnection {
-		f.u32()
-		err = fmt.Errorf("the broker closes the connection: code %d, %s", f.u16(), f.text())
-	}
-	return key, f, err
-}
-
-// ok takes the response code.
-func ok(f *fields, what string) error {
-	if code := f.u16(); code != codeOK {
-		return &refusal{code, what}
-	}
-	return nil
-}
-
-func none(f frame) frame { return f }
-
-func (s *scout) greet() error {
-	f, err := s.ask(peerProperties, func(f frame) frame {
-		return f.u32(2).text("product").text("weir").text("connection_name").text(s.config.Name + " scout")
-	})
-	if err != nil {
-		return err
-	}
-	return ok(f, "the greeting")
-}
-
-func (s *scout) authenticate() error {
-	f, err := s.ask(saslHandshake, none)
-	if err != nil {
-		return err
-	}
-	if err := ok(f, "the question for SASL mechanisms"); err != nil {
-		return err
-	}
-	var mechanisms []string
-	f.each(func() { mechanisms = append(mechanisms, f.text()) })
-	if !slices.Contains(mechanisms, "PLAIN") {
-		return fmt.Errorf("%w: the broker does not know the SASL mechanism PLAIN", broker.ErrPermission)
-	}
-	f, err = s.ask(saslAuthenticate, func(f frame) frame {
-		return f.text("PLAIN").bytes([]byte("\x00" + s.login.User + "\x00" + s.login.Password.Reveal()))
-	})
-	if err != nil {
-		return err
-	}
-	return ok(f, "the login")
-}
-
-func (s *scout) open() error {
-	f, err := s.await(tune)
-	if err != nil {
-		return err
-	}
-	s.frameMax = maxFrame
-	limit, heartbeat := f.u32(), f.u32()
-	if limit > 0 {
-		s.frameMax = min(s.frameMax, int(limit))
-	}
-	if _, err := s.conn.Write(newFrame(tune | answer).u32(uint32(s.frameMax)).u32(heartbeat).sealed()); err != nil {
-		return err
-	}
-	f, err = s.ask(openVHost, func(f frame) frame { return f.text(s.config.VHost) })
-	if err != nil {
-		return err
-	}
-	if err := ok(f, "opening the virtual host"); err != nil {
-		return err
-	}
-	var host, port string
-	f.each(func() {
-		switch key, value := f.text(), f.text(); key {
-		case "advertised_host":
-			host = value
-		case "advertised_port":
-			port = value
-		}
-	})
-	s.self = net.JoinHostPort(host, port)
+	_, _ = s.Write(newFrame(closeConnection).u32(s.asked + 1).u16(codeOK).text("OK").sealed())
 	return nil
 }
 
@@ -291,7 +146,12 @@ func (s *scout) locate(name string) error {
 	f.each(func() {
 		f.text()
 		code, leader := f.u16(), f.u16()
-		replicas := f.u32()
+		s.leader, s.replicas = nodes[leader], nil
+		f.each(func() {
+			if replica := nodes[f.u16()]; replica != "" {
+				s.replicas = append(s.replicas, replica)
+			}
+		})
 		switch {
 		case f.short:
 			err = errFrame
@@ -299,13 +159,11 @@ func (s *scout) locate(name string) error {
 			s.missing = true
 		case code != codeOK:
 			err = &refusal{code, "the question for the stream"}
-		case nodes[leader] == "":
+		case s.leader == "":
 			err = errNoLeader
-		case !s.config.Advertised && (nodes[leader] != s.self || replicas > 0):
-			err = fmt.Errorf("the stream's leader is %s, here is %s, and it has %d replicas: a cluster needs Config.Advertised", nodes[leader], s.self, replicas)
+		case !s.config.Advertised && (s.leader != s.self || len(s.replicas) > 0):
+			err = fmt.Errorf("the stream's leader is %s, here is %s, and it has %d replicas: a cluster needs Config.Advertised", s.leader, s.self, len(s.replicas))
 		}
-		f.take(2 * int(replicas))
-		s.leader = nodes[leader]
 	})
 	return err
 }

@@ -4,10 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"sync"
 	"time"
-
-	"github.com/rabbitmq/rabbitmq-stream-go-client/pkg/stream"
 
 	"github.com/d2e2d648/weir/broker"
 	"github.com/d2e2d648/weir/broker/internal/outbox"
@@ -23,9 +22,9 @@ const (
 	over          // Ended was told, or it was aborted
 )
 
-// session is what publishers and consumers have in common. Its worker, one goroutine, makes all calls of the client; the methods of the port note and wake it.
+// session is what publishers and consumers have in common. Its worker, one goroutine, asks and publishes; the methods of the port note and wake it.
 //
-// mu guards the state and what methods and worker share, also in publisher and consumer. It is never held over a call of the client or of the sink.
+// mu guards the state and what methods, worker and the link's reader share, also in publisher and consumer. It is never held over a call of the sink.
 type session struct {
 	outbox.Outbox
 	what   string // for errors: publish to …, consume …
@@ -41,15 +40,17 @@ type session struct {
 
 	// The worker's.
 	link   *link
-	closed <-chan stream.Event // the client's own closing
-	gone   bool                // and it has happened
-	heard  time.Time           // when the broker answered last
+	number uint8         // on the link
+	closed chan struct{} // gets something when the broker has let go of it
+	gone   bool          // and it has happened
+	heard  time.Time     // when the broker answered last
 
-	handing sync.Mutex // keeps Opened and deliveries in their order: worker and client hold it while they tell them
+	handing sync.Mutex // keeps Opened and deliveries in their order: worker and reader hold it while they tell them
 
-	mu    sync.Mutex
-	state state
-	alive bool // something came from the broker since the worker looked
+	mu      sync.Mutex
+	state   state
+	alive   bool  // something came from the broker since the worker looked
+	trouble error // why it has to end
 }
 
 // endpoint is a publisher or consumer as its worker sees it.
@@ -57,12 +58,14 @@ type endpoint interface {
 	base() *session
 	// question is what is to be found out before the opening.
 	question() question
-	// declare opens it by the client, on its link. It may hang.
+	// declare opens it on its link.
 	declare(*findings) error
-	// undo closes what declare has opened. It may hang.
+	// undo closes what declare has opened.
 	undo() error
-	// pulse asks the broker for an answer. It may hang.
-	pulse() error
+	// take takes a frame that came for it. The link's reader calls it.
+	take(key uint16, f *fields)
+	// pulse asks the broker for an answer.
+	pulse(limit time.Duration) error
 	// pump does what was noted, and says when it wants to be called again though nobody wakes the worker; 0: never. An error ends the session.
 	pump() (time.Duration, error)
 	// finish makes certain what Close promises.
@@ -77,7 +80,7 @@ func (s *session) base() *session { return s }
 
 func (s *session) start(l *lease, k *keeper, e endpoint) {
 	s.lease, s.port, s.keeper, s.self = l, l.port, k, e
-	s.wake = make(chan struct{}, 1)
+	s.wake, s.closed = make(chan struct{}, 1), make(chan struct{}, 1)
 	s.ctx, s.cancel = context.WithCancel(l.port.ctx)
 }
 
@@ -97,9 +100,11 @@ func (s *session) work() {
 	}
 	s.end(s.serve())
 	if s.link.leaving(s) && !s.gone {
-		_ = s.port.call(s.port.limit, s.self.undo, nil, func() {})
+		if err := s.self.undo(); err != nil {
+			s.link.doubt()
+		}
 	}
-	s.link.left()
+	s.link.left(s)
 }
 
 var errOver = errors.New("the session is over")
@@ -118,7 +123,7 @@ func (s *session) begin() error {
 	}
 }
 
-// tryOpen has the session opened by the client.
+// tryOpen has the session opened.
 func (s *session) tryOpen() error {
 	select {
 	case s.port.openings <- struct{}{}:
@@ -126,24 +131,22 @@ func (s *session) tryOpen() error {
 		return s.ended()
 	}
 	defer func() { <-s.port.openings }()
-	if n := s.port.hung.Load(); n >= maxHung {
-		return failure(s.what, broker.ErrUnavailable, fmt.Errorf("%d calls of the stream client do not come back", n))
-	}
 	f, err := s.port.look(s.ctx, s.self.question())
 	switch {
 	case s.ctx.Err() != nil:
 		return s.ended()
 	case err != nil:
-		kind, _ := scoutKind(err)
+		kind, _ := errorKind(err)
 		return failure(s.what, kind, err)
 	case f.missing:
 		return s.missing()
 	}
 	if s.link, err = s.keeper.join(s.ctx, &f, s); err != nil {
-		kind, _ := clientKind(err)
+		kind, _ := errorKind(err)
 		return failure(s.what, kind, err)
 	}
-	err = s.port.call(s.port.limit, func() error { return s.self.declare(&f) }, nil, func() { _ = s.self.undo() })
+	s.link.enlist(s)
+	err = s.self.declare(&f)
 	s.link.opened(s, err)
 	switch {
 	case unready(err): // the next look says whether it is being deleted
@@ -174,13 +177,14 @@ func (s *session) ended() error {
 	return failure(s.what, broker.ErrUnavailable, errOver)
 }
 
-// failed is why a session ends: an error of the client's, or of one of the port's kinds.
+// failed is why a session ends: a refusal, or an error of one of the port's kinds.
 func (s *session) failed(err error) error {
-	kind, _ := clientKind(err)
+	kind, _ := errorKind(err)
+	var answer *refusal
 	switch {
 	case kindOf(err) != nil:
 		return err
-	case errors.Is(err, stream.StreamNotAvailable), errors.Is(err, stream.PublisherDoesNotExist):
+	case errors.As(err, &answer) && (answer.code == codeUnavailable || answer.code == codeNoPublisher):
 		return s.unavailable(err)
 	}
 	return failure(s.what, kind, err)
@@ -189,14 +193,14 @@ func (s *session) failed(err error) error {
 // goneTries and gonePause: a stream is still there for a moment when it is being deleted.
 const goneTries, gonePause = 5, 50 * time.Millisecond
 
-// unavailable is what the client says of a deleted stream, and of one whose leader changes.
+// unavailable is what the broker says of a deleted stream, and of one whose leader changes.
 func (s *session) unavailable(err error) error {
 	for range goneTries {
 		f, lookErr := s.port.look(s.ctx, question{stream: s.stream})
 		if lookErr == nil && f.missing {
 			return failure(s.what, broker.ErrNotFound, err)
 		}
-		if _, told := scoutKind(lookErr); lookErr != nil && !told {
+		if _, told := errorKind(lookErr); lookErr != nil && !told {
 			break
 		}
 		select {
@@ -239,13 +243,17 @@ func (s *session) serve() error {
 		select {
 		case <-s.ctx.Done():
 			return s.ended()
-		case e := <-s.closed:
-			return s.closedBy(e)
+		case <-s.closed:
+			s.gone = true
+			return s.unavailable(errLetGo)
 		case <-s.wake:
 		case <-timer.C:
 		}
 		done := s.now() == closing // before the pump, which then has all that was noted
 		again, err := s.self.pump()
+		if err == nil {
+			err = s.troubled()
+		}
 		if err == nil && done {
 			err = s.self.finish()
 		} else if err == nil {
@@ -265,24 +273,45 @@ func (s *session) serve() error {
 	}
 }
 
-// closedBy follows the client's closing of the session.
-func (s *session) closedBy(e stream.Event) error {
-	s.gone = true
-	s.link.doubt()
-	if e.Reason == stream.MetaDataUpdate {
-		return s.unavailable(stream.StreamNotAvailable)
+var errLetGo = errors.New("the broker has let go of it: its stream is deleted, or another node is to lead it")
+
+// letGo is told by the link.
+func (s *session) letGo() {
+	select {
+	case s.closed <- struct{}{}:
+	default:
 	}
-	cause := fmt.Errorf("the client says: %s", e.Reason)
-	if e.Err != nil {
-		cause = fmt.Errorf("%w: %w", cause, e.Err)
+}
+
+// fail has the worker end the session.
+func (s *session) fail(err error) {
+	s.mu.Lock()
+	if s.trouble == nil {
+		s.trouble = err
 	}
-	s.link.fail(cause)
-	return s.ended()
+	s.mu.Unlock()
+	s.poke()
+}
+
+func (s *session) troubled() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.trouble
+}
+
+// hear has the frame taken. A panic, which only a sink can raise, ends the session alone.
+func (s *session) hear(key uint16, f *fields) {
+	defer func() {
+		if r := recover(); r != nil {
+			s.fail(fmt.Errorf("panic while %d was told: %v\n%s", key, r, debug.Stack()))
+		}
+	}()
+	s.self.take(key, f)
 }
 
 var errSilent = errors.New("the broker is silent")
 
-// listen asks for a sign of life when none has come for a heartbeat. The client's own heartbeats do not suffice: where a write is stuck they are, too.
+// listen asks for a sign of life when none has come for a heartbeat. The broker's own heartbeats do not suffice: they come also where it does not read.
 func (s *session) listen() error {
 	s.mu.Lock()
 	if s.alive {
@@ -292,20 +321,19 @@ func (s *session) listen() error {
 	if time.Since(s.heard) < s.port.config.Heartbeat {
 		return nil
 	}
-	err := s.port.call(min(s.port.answer, s.port.config.Heartbeat/2), s.self.pulse, s.patient, func() {})
-	if _, about := clientKind(err); err == nil || about {
+	err := s.self.pulse(min(s.port.answer, s.port.config.Heartbeat/2))
+	if _, told := errorKind(err); err == nil || told {
 		s.heard = time.Now()
 		return err
 	}
-	if s.patient() {
-		s.heard = time.Now()
-		return nil
+	if s.ctx.Err() != nil {
+		return s.ended()
 	}
 	s.link.fail(fmt.Errorf("%w: %w", errSilent, err))
 	return err
 }
 
-// patient says whether a call that is not answered may still be: by a broker that answers others, and so only does not read this connection.
+// patient says whether what is not answered may still be: by a broker that answers others, and so only does not read this connection.
 func (s *session) patient() bool {
 	if !s.self.waitsOut() || s.ctx.Err() != nil {
 		return false
@@ -314,13 +342,13 @@ func (s *session) patient() bool {
 	return err == nil
 }
 
-// do carries out a call of the client that writes.
-func (s *session) do(f func() error) error {
-	err := s.port.call(s.port.answer, f, s.patient, func() {})
-	if errors.Is(err, errHung) {
-		s.link.fail(fmt.Errorf("%w: %w", errSilent, err))
+// request asks on the link, as long as it takes a patient one, and gives what follows the code.
+func (s *session) request(limit time.Duration, key uint16, what string, arguments func(frame) frame) (*fields, error) {
+	f, err := s.link.ask(limit, s.patient, key, arguments)
+	if err != nil {
+		return nil, err
 	}
-	return err
+	return f, ok(f, what)
 }
 
 func (s *session) now() state {

@@ -10,5 +10,5 @@ import (
 
 // What hangs in the stream client's login is there for ever (see package rabbitstream).
 func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(rabbittest.Tests(m), goleak.IgnoreAnyFunction("github.com/rabbitmq/rabbitmq-stream-go-client/pkg/stream.(*Client).getSaslMechanisms"))
+	goleak.VerifyTestMain(rabbittest.Tests(m))
 }
