@@ -32,6 +32,9 @@ func (l *ledger) publish(first uint64, n int) {
 	l.unsettled += n
 }
 
+// done is how many records are settled.
+func (l *ledger) done() uint64 { return l.next - 1 - uint64(l.unsettled) }
+
 // settle takes a basic.ack or basic.nack of the broker and tells the ranges of sequences that it settles and nothing has settled before.
 // Tags that were never published are ignored.
 func (l *ledger) settle(tag uint64, multiple bool, tell func(first, last uint64)) {

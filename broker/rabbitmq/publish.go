@@ -3,6 +3,7 @@ package rabbitmq
 import (
 	"fmt"
 	"strconv"
+	"time"
 
 	"github.com/d2e2d648/weir/broker"
 )
@@ -10,13 +11,15 @@ import (
 // publisher is one publishing session.
 //
 // Batches wait in queue until the flusher encodes them. The reader gathers the broker's verdicts of one read in verdicts and applies them to
-// the ledger together. The session's lock guards queue, ledger and toldHold; encoder is the flusher's, the rest the reader's.
+// the ledger together. The session's lock guards queue, waiting, ledger, pace and toldHold; encoder is the flusher's, the rest the reader's.
 type publisher struct {
 	session
 	config broker.PublisherConfig
 
 	queue    []broker.Batch
+	waiting  int // records in it
 	ledger   ledger
+	pace     pace
 	toldHold bool // Blocked, as it was told last
 
 	encoder *encoder
@@ -37,7 +40,7 @@ type verdict struct {
 }
 
 func newPublisher(config broker.PublisherConfig) *publisher {
-	p := &publisher{config: config, ledger: newLedger()}
+	p := &publisher{config: config, ledger: newLedger(), pace: pace{limit: paceSpare}}
 	p.what = "publish to exchange " + strconv.Quote(config.Exchange) + " with routing key " + strconv.Quote(config.RoutingKey)
 	p.self = p
 	return p
@@ -84,8 +87,12 @@ func (p *publisher) Publish(batch broker.Batch) {
 		return
 	}
 	p.queue = append(p.queue, batch)
+	p.waiting += len(batch.Records)
+	may := p.room() > 0
 	p.mu.Unlock()
-	p.link.wire.say(p)
+	if may {
+		p.link.wire.say(p)
+	}
 }
 
 // admit takes the batch into the account. The lock is held.
@@ -109,30 +116,47 @@ func (p *publisher) admit(batch broker.Batch) error {
 
 func (p *publisher) idle() bool { return len(p.queue) == 0 }
 
-func (p *publisher) drop() { p.queue = nil }
+func (p *publisher) drop() { p.queue, p.waiting = nil, 0 }
 
-// encode takes about budget bytes of records out of the queue and appends their frames.
+// room says how many of the waiting records may go now: what a Close has to flush does not wait. The lock is held.
+func (p *publisher) room() int {
+	return p.pace.room(p.waiting, p.ledger.unsettled-p.waiting)
+}
+
+// encode takes about budget bytes of records out of the queue, as far as the pace allows, and appends their frames.
 func (p *publisher) encode(out []byte, budget int) (_ []byte, more bool) {
 	if p.encoder == nil {
 		p.encoder = newEncoder(p.channel, p.link.frameMax(), &p.config)
 	}
-	for budget > 0 {
-		batch, last := p.next(budget)
-		if len(batch.Records) == 0 {
-			return out, false
+	for room := p.start(); room > 0; {
+		if budget <= 0 {
+			return out, true
 		}
+		batch, last := p.next(budget, room)
 		before := len(out)
 		out = p.encoder.appendRecords(out, batch.First, batch.Records)
+		room -= len(batch.Records)
 		if budget -= len(out) - before; last {
 			p.finish()
-			return out, false
+			break
 		}
 	}
-	return out, true
+	return out, false
 }
 
-// next takes records out of the first batch, about size bytes of them. last says that there are no more.
-func (p *publisher) next(size int) (part broker.Batch, last bool) {
+// start says how many records go now, and has the first of them timed when none is.
+func (p *publisher) start() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	room := p.room()
+	if room > 0 && p.pace.idle() {
+		p.pace.time(p.ledger.next-uint64(p.waiting), p.ledger.done(), time.Now())
+	}
+	return room
+}
+
+// next takes records out of the first batch: about size bytes of them, at most room. last says that there are no more.
+func (p *publisher) next(size, room int) (part broker.Batch, last bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if len(p.queue) == 0 {
@@ -140,11 +164,12 @@ func (p *publisher) next(size int) (part broker.Batch, last bool) {
 	}
 	b := &p.queue[0]
 	n := 0
-	for n < len(b.Records) && size > 0 {
+	for n < min(room, len(b.Records)) && size > 0 {
 		size -= p.encoder.size(&b.Records[n])
 		n++
 	}
 	part = broker.Batch{First: b.First, Records: b.Records[:n]}
+	p.waiting -= n
 	if n < len(b.Records) {
 		b.First += uint64(n)
 		b.Records = b.Records[n:]

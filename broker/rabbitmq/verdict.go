@@ -1,6 +1,10 @@
 package rabbitmq
 
-import "github.com/d2e2d648/weir/broker"
+import (
+	"time"
+
+	"github.com/d2e2d648/weir/broker"
+)
 
 // This file is what a publisher makes of the broker's frames; the reader calls it.
 
@@ -70,7 +74,11 @@ func (p *publisher) gathered() {
 	}
 	p.mu.Lock()
 	unknown := p.apply()
+	may := p.paced()
 	p.mu.Unlock()
+	if may {
+		p.link.wire.say(p)
+	}
 
 	events := make([]broker.Event, 0, len(p.confirmed)+len(p.nacked)+len(p.returned))
 	for _, r := range p.returned {
@@ -108,4 +116,12 @@ func (p *publisher) apply() (unknown bool) {
 		}
 	}
 	return false
+}
+
+// paced tells the pace what is settled, and says whether records that wait may go. The lock is held.
+func (p *publisher) paced() bool {
+	if !p.pace.idle() && p.ledger.settled.Has(p.pace.timed) {
+		p.pace.confirmed(p.ledger.done(), time.Now())
+	}
+	return p.room() > 0
 }
