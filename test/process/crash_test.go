@@ -118,36 +118,16 @@ func TestReaderThatIsKilled(t *testing.T) {
 				return struck
 			})
 			s.own.Wait()
-			r := s.begin("child", true, func(c *spec) { c.Hold = 0 })
-			var all tally
-			take := s.read()
-			both := func(w word) {
-				all.add(w)
-				take(w)
-			}
-			for both(r.await(committed, both)); s.missing() > 0; both(r.await(committed, both)) {
-			}
-			r.stdin.Close()
-			if status := r.last(both); status != 0 {
-				t.Errorf("the last life ended with status %d", status)
-			}
+			again += s.readRest()
 			fates := s.judge()
 			if fates.Duplicated < kills {
 				t.Errorf("%d records came again, and each of %d kills left some uncommitted", fates.Duplicated, kills)
 			}
-			if again += all.again; !onStream && again == 0 {
+			if !onStream && again == 0 {
 				t.Error("the broker calls none of them redelivered")
 			}
 		})
 	})
-}
-
-func (s *scene) missing() (n int) {
-	s.ledger.Read(func(l *ledger.Log) {
-		f := l.Fates()
-		n = f.Lost + f.Uncommitted
-	})
-	return n
 }
 
 // killReader is a life that ends by SIGKILL behind a drawn number of batches, and gives how many records in it were marked as redelivered.

@@ -86,7 +86,10 @@ func (l *life) next() (word, bool) {
 	case w, more := <-l.words:
 		return w, more
 	case <-l.ctx.Done():
-		l.Fatalf("%s says nothing more, and lives: %v", l.Name, l.ctx.Err())
+		l.Errorf("%s says nothing more, and lives: %v", l.Name, l.ctx.Err())
+		l.kill()
+		for range l.words {
+		}
 		return word{}, false
 	}
 }
