@@ -41,7 +41,7 @@ func TestWriterThatIsKilled(t *testing.T) {
 			s.reads()
 			s.each(s.killWriter)
 			w := s.begin("child", false, nil)
-			s.feed(w, 50*call)
+			s.feed(w, 50*call, 0)
 			if status := w.last(s.wrote); status != 0 {
 				t.Errorf("the last life ended with status %d", status)
 			}
@@ -75,7 +75,7 @@ func (s *scene) killWriter() (struck bool) {
 	s.Helper()
 	w := s.begin("child", false, nil)
 	w.await(ready, nil)
-	s.feed(w, 1<<20)
+	s.feed(w, 1<<20, 0)
 	var all tally
 	take := func(word word) {
 		all.add(word)

@@ -132,14 +132,21 @@ func (s *scene) begin(name string, reads bool, change func(*spec), env ...string
 	return begin(s.ctx, s.T, spec, env...)
 }
 
-// feed gives a writer something to write, at most so many records, for as long as it takes them. What a child that was killed had not taken was attempted, and is unknown.
-func (s *scene) feed(to *life, most int) {
+// pace is how often there is a call to be written, where a test takes long.
+const pace = 10 * time.Millisecond
+
+// feed gives a writer something to write, at most so many records, for as long as it takes them: a call after each pause, 0 for none. What a child that was killed had not taken was attempted, and is unknown.
+func (s *scene) feed(to *life, most int, pause time.Duration) {
 	s.own.Go(func() {
 		defer to.stdin.Close()
 		for n := 0; n < most && s.life.Err() == nil; n += call {
 			first, bodies := s.ledger.Attempt(0, call)
 			if to.orders.Encode(order{First: first, Bodies: bodies}) != nil {
 				return
+			}
+			select {
+			case <-time.After(pause):
+			case <-s.life.Done():
 			}
 		}
 	})

@@ -76,7 +76,7 @@ func (s *scene) endWriter() (awaited int) {
 	s.Helper()
 	w := s.begin("child", false, nil)
 	w.await(ready, nil)
-	s.feed(w, 1<<20)
+	s.feed(w, 1<<20, 0)
 	var all tally
 	fates := map[weir.Outcome]int{}
 	take := func(word word) {
@@ -177,7 +177,7 @@ func (s *scene) endFrozen() {
 	w, r := s.begin("writer", false, short), s.begin("child", true, short)
 	w.await(ready, nil)
 	r.await(ready, nil)
-	s.feed(w, 1<<20)
+	s.feed(w, 1<<20, 0)
 	var wrote, read tally
 	fates := map[weir.Outcome]int{}
 	takeWritten := func(word word) {
