@@ -30,7 +30,7 @@ type spec struct {
 	Stream         bool
 	Poll, Prefetch int
 	Hold           int           // batches that a reader has in hand before it commits the first of them
-	Flood, Size    int           // a writer that has so many records of so many bytes by itself, instead of those that it is told
+	Flood, Window  int           // records: a flood to be written or read, see flood_test.go; of a writer 0 for the default
 	CloseWithin    time.Duration // what its end may take
 	Watch          bool          // says each dial and each failure of a part
 }
@@ -39,6 +39,8 @@ type spec struct {
 type order struct {
 	First  int // of a writer's records: the number of the first one
 	Bodies [][]byte
+	Go     bool // of a child that a flood is for: begin to write, or read on
+	Look   bool // say how many records wait
 }
 
 // word is what a child says, a line each.
@@ -60,6 +62,7 @@ type left struct{ Unconfirmed, NotSent, Unacknowledged int }
 type says string
 
 const (
+	connected says = "connected" // the broker has answered; no channel is open yet
 	ready     says = "ready"     // the channel is open
 	sending   says = "sending"   // before the records are handed to weir
 	settled   says = "settled"   // behind the end of their write
@@ -71,7 +74,8 @@ const (
 	dials     says = "dials"     // a connection is about to be made
 	failed    says = "failed"    // a part of the channel has failed
 	works     says = "works"     // a part of the channel is ready
-	done      says = "done"      // the flood is confirmed, or came to its end
+	waiting   says = "waiting"   // an answer: so many records are unconfirmed, or delivered and not handed over
+	done      says = "done"      // the whole flood is confirmed, or committed
 )
 
 // child is a process that uses weir as a program of a user would.
@@ -131,7 +135,13 @@ func (c *child) live(ctx context.Context) (err error) {
 	if c.rt, err = c.open(ctx); err != nil {
 		return err
 	}
-	if c.Reads {
+	c.say(word{Says: connected})
+	switch {
+	case c.Reads && c.Flood > 0:
+		return c.readFlood(ctx)
+	case c.Flood > 0:
+		return c.writeFlood(ctx)
+	case c.Reads:
 		return c.readAll(ctx)
 	}
 	return c.writeAll(ctx)
@@ -185,7 +195,7 @@ func (c *child) options() []weir.Option {
 	if c.Reads {
 		return append(options, weir.Poll(c.Poll), weir.Prefetch(c.Prefetch))
 	}
-	return append(options, weir.Create())
+	return append(options, weir.Create(), weir.Window(c.Window, 0))
 }
 
 // end closes everything within the time that the child has for it, says what was left, and gives it.

@@ -123,7 +123,7 @@ func (l *life) outage(part messages.Child, take func(word)) (o outage) {
 	for wanting := false; !wanting || o.dials < triesAtLeast*l.connections(); {
 		w, more := l.next()
 		if !more {
-			l.Errorf("%s ended: %s", l.Name, l.stderr.Bytes())
+			l.Errorf("%s ended: %s", l.Name, l.complaint())
 			return o
 		}
 		take(w)

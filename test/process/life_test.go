@@ -25,14 +25,19 @@ type life struct {
 	words  chan word // closed when it has said its last
 }
 
-// begin starts a child. It ends with the test at the latest: its standard input does.
-func begin(ctx context.Context, t *testing.T, s spec, env ...string) *life {
+// begin starts a child, from this binary. It ends with the test at the latest: its standard input does.
+func begin(ctx context.Context, t *testing.T, s spec) *life {
+	t.Helper()
+	return beginFrom(ctx, t, os.Args[0], s)
+}
+
+func beginFrom(ctx context.Context, t *testing.T, binary string, s spec, env ...string) *life {
 	t.Helper()
 	text, err := json.Marshal(&s)
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := &life{T: t, spec: s, ctx: ctx, cmd: exec.Command(os.Args[0]), words: make(chan word)}
+	l := &life{T: t, spec: s, ctx: ctx, cmd: exec.Command(binary), words: make(chan word)}
 	l.cmd.Env = append(append(os.Environ(), childEnv+"="+string(text)), env...)
 	l.cmd.Stderr = &l.stderr
 	stdin, err := l.cmd.StdinPipe()
@@ -101,7 +106,7 @@ func (l *life) await(what says, take func(word)) word {
 		w, more := l.next()
 		switch {
 		case !more:
-			l.Fatalf("%s ended before it was %s: %s", l.Name, what, l.stderr.Bytes())
+			l.Fatalf("%s ended before it was %s: %s", l.Name, what, l.complaint())
 		case w.Says == what:
 			return w
 		case take != nil:
@@ -124,6 +129,12 @@ func (l *life) last(take func(word)) int {
 		l.Fatal(err)
 	}
 	return l.cmd.ProcessState.ExitCode()
+}
+
+// complaint is what a child that has said its last leaves on standard error.
+func (l *life) complaint() string {
+	_ = l.cmd.Wait()
+	return l.stderr.String()
 }
 
 func (l *life) signal(s syscall.Signal) {

@@ -14,6 +14,9 @@ import (
 // seedFlag draws the moments of a run again; what happens between two lines of a child is not drawn.
 var seedFlag = flag.Uint64("seed", 0, "draw from this seed; 0: from another each time")
 
+// floodFlag is how many records of 10 KiB a flood has.
+var floodFlag = flag.Int("flood", 10_000, "records of 10 KiB of a flood")
+
 func TestMain(m *testing.M) {
 	if text := os.Getenv(childEnv); text != "" {
 		os.Exit(beChild(text))

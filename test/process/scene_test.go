@@ -122,14 +122,14 @@ func (s *scene) writes(most int) {
 }
 
 // begin starts a child under that name: it reads or writes.
-func (s *scene) begin(name string, reads bool, change func(*spec), env ...string) *life {
+func (s *scene) begin(name string, reads bool, change func(*spec)) *life {
 	s.Helper()
 	spec := s.spec
 	spec.Name, spec.Reads = name, reads
 	if change != nil {
 		change(&spec)
 	}
-	return begin(s.ctx, s.T, spec, env...)
+	return begin(s.ctx, s.T, spec)
 }
 
 // pace is how often there is a call to be written, where a test takes long.
