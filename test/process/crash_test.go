@@ -11,7 +11,7 @@ import (
 )
 
 // kills is how often a child is killed, and started again under its name. A kill that struck when nothing was under way counts for nothing: so many lives there may be.
-const kills, lives = 4, 12
+const kills, lives = 3, 12
 
 // supply is what there is to read: more than all lives together take.
 const supply = 500 * call

@@ -34,66 +34,88 @@ func (l *life) limitDescriptors(to uint64) (was uint64) {
 // All connections are lost while the process has no file descriptor left: both ends try again, no more often than back-offs allow, wait, and go on when there are descriptors again.
 func TestOutOfFileDescriptors(t *testing.T) {
 	eachVersion(t, func(t *testing.T, node *rabbit.Node) {
-		eachPlane(t, func(t *testing.T, onStream bool) {
-			newScene(t, node, onStream).runOut()
-		})
+		var all []*shortage
+		for _, stream := range []bool{false, true} { // one loss serves both
+			all = append(all, runOut(newScene(t, node, stream)))
+		}
+		cut := make(chan error, 1)
+		go func() {
+			_, err := node.CloseConnections(t.Context())
+			cut <- err
+		}()
+		for _, s := range all {
+			s.lose()
+		}
+		if err := <-cut; err != nil {
+			t.Fatal(err)
+		}
+		for _, s := range all {
+			s.goOn()
+			s.allow = prefetch // the reader's incident
+			if !s.Stream {
+				s.allow += supervisor.DefaultWindow // unconfirmed
+			}
+			s.judge()
+		}
 	})
 }
 
-func (s *scene) runOut() {
+// shortage is a channel whose ends have no descriptors.
+type shortage struct {
+	*scene
+	w, r       *life
+	record     func(word) // of the reader
+	was        uint64     // the limit of either
+	wOut, rOut chan outage
+}
+
+// runOut begins both ends, and takes the descriptors away when they are at work.
+func runOut(of *scene) *shortage {
+	of.Helper()
 	watched := func(c *spec) { c.Watch, c.Hold = true, 0 }
-	w, r := s.begin("writer", false, watched), s.begin("child", true, watched)
-	w.await(ready, nil)
-	r.await(ready, nil)
-	s.feed(w, 1<<20, pace)
-	record := s.read()
+	s := &shortage{scene: of, w: of.begin("writer", false, watched), r: of.begin("child", true, watched), wOut: make(chan outage, 1), rOut: make(chan outage, 1)}
+	s.record = s.read()
+	s.w.await(ready, nil)
+	s.r.await(ready, nil)
+	s.feed(s.w, 1<<20, pace)
 	for range 10 {
-		s.wrote(w.await(settled, s.wrote))
-		record(r.await(committed, record))
+		s.wrote(s.w.await(settled, s.wrote))
+		s.record(s.r.await(committed, s.record))
 	}
-	was := w.limitDescriptors(noneFree)
-	r.limitDescriptors(noneFree)
-	cut := make(chan error, 1)
-	s.own.Go(func() {
-		_, err := s.node.CloseConnections(s.ctx)
-		cut <- err
-	})
-	wrote, read := make(chan outage, 1), make(chan outage, 1)
-	s.own.Go(func() { wrote <- w.outage(messages.DataProducer, s.wrote) })
-	s.own.Go(func() { read <- r.outage(messages.DataConsumer, record) })
-	w.noStorm(<-wrote)
-	r.noStorm(<-read)
-	if err := <-cut; err != nil {
-		s.Fatal(err)
-	}
-	w.limitDescriptors(was)
-	r.limitDescriptors(was)
-	s.goOn(w, r, record)
-	s.allow = prefetch // the reader's incident
-	if !s.Stream {
-		s.allow += supervisor.DefaultWindow // unconfirmed
-	}
-	s.judge()
+	s.was = s.w.limitDescriptors(noneFree)
+	s.r.limitDescriptors(noneFree)
+	s.own.Go(func() { s.wOut <- s.w.outage(messages.DataProducer, s.wrote) })
+	s.own.Go(func() { s.rOut <- s.r.outage(messages.DataConsumer, s.record) })
+	return s
+}
+
+// lose waits until both have lost their connections and tried often enough, and gives the descriptors back.
+func (s *shortage) lose() {
+	s.Helper()
+	s.w.noStorm(<-s.wOut)
+	s.r.noStorm(<-s.rOut)
+	s.w.limitDescriptors(s.was)
+	s.r.limitDescriptors(s.was)
 }
 
 // goOn sees that both are at work again, and ends them in order.
-func (s *scene) goOn(w, r *life, record func(word)) {
+func (s *shortage) goOn() {
 	s.Helper()
 	status := make(chan int, 1)
-	s.own.Go(func() { status <- r.last(record) })
-	for w.await(works, s.wrote).Part != string(messages.DataProducer) {
+	s.own.Go(func() { status <- s.r.last(s.record) })
+	for s.w.await(works, s.wrote).Part != string(messages.DataProducer) {
 	}
-	fresh := w.await(sending, s.wrote)
+	fresh := s.w.await(sending, s.wrote)
 	for word := (word{}); word.First != fresh.First; {
-		word = w.await(settled, s.wrote)
+		word = s.w.await(settled, s.wrote)
 		s.wrote(word)
 	}
 	s.stop()
-	if code := w.last(s.wrote); code != 0 {
+	if code := s.w.last(s.wrote); code != 0 {
 		s.Errorf("the writer ended with status %d", code)
 	}
 	s.arrived()
-	r.stdin.Close()
+	s.r.stdin.Close()
 	if code := <-status; code != 0 {
 		s.Errorf("the reader ended with status %d", code)
 	}
@@ -148,7 +170,7 @@ func (l *life) outage(part messages.Child, take func(word)) (o outage) {
 func (l *life) noStorm(o outage) {
 	l.Helper()
 	most := l.connections() * (quickTries + int(triesASecond*o.took.Seconds()))
-	l.Logf("%s dialled %d times in %v, %d at most, and parts failed %d times", l.Name, o.dials, o.took, most, o.failures)
+	l.Logf("stream %v: %s dialled %d times in %v, %d at most, and parts failed %d times", l.Stream, l.Name, o.dials, o.took, most, o.failures)
 	if o.dials > most || o.failures > most {
 		l.Errorf("%s tried too often", l.Name)
 	}

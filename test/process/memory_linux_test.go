@@ -5,8 +5,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -32,7 +30,7 @@ func TestFloodAndASmallMemory(t *testing.T) {
 	if all := *floodFlag * floodSize; all < memoryLimit*3/2 {
 		t.Fatalf("a flood of %s is none", mib(all))
 	}
-	child := plain(t)
+	child := build(t, "test", "-c", ".")
 	eachVersion(t, func(t *testing.T, node *rabbit.Node) {
 		eachPlane(t, func(t *testing.T, onStream bool) {
 			f := flood{scene: newScene(t, node, onStream), binary: child, window: byBytes}
@@ -44,16 +42,6 @@ func TestFloodAndASmallMemory(t *testing.T) {
 			f.read()
 		})
 	})
-}
-
-// plain builds the child without the race detector, which takes many times the memory and keeps it.
-func plain(t *testing.T) string {
-	t.Helper()
-	binary := filepath.Join(t.TempDir(), "child")
-	if out, err := exec.CommandContext(t.Context(), "go", "test", "-c", "-o", binary, ".").CombinedOutput(); err != nil {
-		t.Fatalf("build the child: %v\n%s", err, out)
-	}
-	return binary
 }
 
 // flood is a channel that it goes through, with the child's settings.

@@ -149,6 +149,7 @@ func (s *scene) readRest() (again int) {
 	r := s.begin("child", true, func(c *spec) { c.Hold = 0 })
 	status := make(chan int, 1)
 	take := s.read()
+	r.await(ready, nil) // there may be nothing left, and it is to end in order
 	s.own.Go(func() {
 		status <- r.last(func(w word) {
 			again += w.Again
