@@ -67,6 +67,7 @@ const (
 	sending   says = "sending"   // before the records are handed to weir
 	settled   says = "settled"   // behind the end of their write
 	delivered says = "delivered" // before anything of them can be committed
+	commits   says = "commits"   // before the commit: one that is killed then may have committed
 	committed says = "committed" // behind the commit
 	ending    says = "ending"    // it was told to end, and takes nothing more in
 	ended     says = "ended"     // behind all closes
@@ -339,9 +340,10 @@ func (h *hand) take(ctx context.Context, b *weir.Batch[[]byte], hold int) error 
 func (h *hand) commit(ctx context.Context, but int) error {
 	for len(h.batches) > but {
 		b := h.batches[0]
+		n := len(b.batch.Records)
+		h.say(word{Says: commits, First: b.first, N: n})
 		switch err := b.batch.Commit(ctx); {
 		case err == nil:
-			n := len(b.batch.Records)
 			h.say(word{Says: committed, First: b.first, N: n, Offset: b.batch.Records[n-1].Offset})
 		case !errors.Is(err, weir.ErrRedelivered):
 			return err

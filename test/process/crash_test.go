@@ -135,13 +135,16 @@ func (s *scene) killReader() (again int, struck bool) {
 	s.Helper()
 	r := s.begin("child", true, nil)
 	var all tally
-	var last word // that was committed
+	var last, unsaid word // that was committed; that may have been, and nobody was told
 	record := s.read()
 	take := func(w word) {
 		all.add(w)
 		record(w)
-		if w.Says == committed {
-			last = w
+		switch w.Says {
+		case commits:
+			unsaid = w
+		case committed:
+			last, unsaid = w, word{}
 		}
 	}
 	take(r.await(committed, take))
@@ -154,6 +157,9 @@ func (s *scene) killReader() (again int, struck bool) {
 	r.kill()
 	if status := r.last(take); status != -1 {
 		s.Errorf("the child ended by itself: status %d", status)
+	}
+	if unsaid.N > 0 {
+		record(word{Says: committed, First: unsaid.First, N: unsaid.N})
 	}
 	s.allow += prefetch
 	if s.Stream {
