@@ -115,7 +115,7 @@ func BenchmarkClient(b *testing.B) {
 // socketBuffer is the sockets' of the client. Its default of 8 KiB stalls for tens of milliseconds on loopback.
 const socketBuffer = 1 << 20
 
-func environment(b *testing.B, node *rabbit.Node) *stream.Environment {
+func environment(b testing.TB, node *rabbit.Node) *stream.Environment {
 	host, port, err := net.SplitHostPort(node.StreamAddress())
 	if err != nil {
 		b.Fatal(err)

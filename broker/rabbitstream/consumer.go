@@ -78,14 +78,14 @@ func (c *consumer) declare(f *findings) error {
 		c.before = &f.stored
 	}
 	at := broker.StreamOffset{From: broker.FromOffset, Offset: f.next}
-	_, err := c.request(c.port.answer, subscribe, "the subscription", func(f frame) frame {
+	_, err := c.request(c.port.answer, nil, subscribe, "the subscription", func(f frame) frame {
 		return f.u8(c.number).text(c.stream).spec(at).u16(credits).u32(1).text("name").text(c.name)
 	})
 	return err
 }
 
 func (c *consumer) undo() error {
-	_, err := c.request(c.port.answer, unsubscribe, "the end of the subscription", func(f frame) frame { return f.u8(c.number) })
+	_, err := c.request(c.port.answer, nil, unsubscribe, "the end of the subscription", func(f frame) frame { return f.u8(c.number) })
 	return err
 }
 
@@ -96,7 +96,7 @@ func (c *consumer) pulse(limit time.Duration) error {
 
 // ask asks for the stored offset.
 func (c *consumer) ask(limit time.Duration) (offset uint64, any bool, err error) {
-	f, err := c.request(limit, queryOffset, "the question for the stored offset", func(f frame) frame { return f.text(c.name).text(c.stream) })
+	f, err := c.request(limit, nil, queryOffset, "the question for the stored offset", func(f frame) frame { return f.text(c.name).text(c.stream) })
 	var none *refusal
 	if errors.As(err, &none) && none.code == codeNoOffset {
 		return 0, false, nil
@@ -106,8 +106,6 @@ func (c *consumer) ask(limit time.Duration) (offset uint64, any bool, err error)
 	}
 	return f.u64(), true, nil
 }
-
-func (c *consumer) waitsOut() bool { return false }
 
 // take takes a chunk in, and hands over what there is room for.
 func (c *consumer) take(_ uint16, f *fields) {

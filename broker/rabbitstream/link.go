@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -11,7 +12,7 @@ import (
 	"github.com/d2e2d648/weir/broker"
 )
 
-// maxSessions is how many sessions share a connection, whose numbers are bytes. One in the middle of its goodbye has its number still.
+// maxSessions is how many sessions share a connection: their numbers are bytes.
 const maxSessions = 200
 
 // keeper has the links of one role, to publish or to consume. mu guards its links and all their accounts; no other lock is taken under it.
@@ -31,10 +32,9 @@ type link struct {
 	wire
 
 	// The account.
-	seats   int                   // sessions that count, with those that say goodbye
-	retired bool                  // takes no more sessions
-	lost    bool                  // its connection is gone or silent: sessions need not say goodbye
-	here    map[*session]struct{} // opening and open ones
+	here    map[*session]struct{} // all that have a number, from the opening until they have said goodbye
+	retired bool                  // takes no more
+	lost    bool                  // its connection is gone or silent: they need not say goodbye
 }
 
 func (k *keeper) init(p *Port, purpose string) {
@@ -74,7 +74,7 @@ func (k *keeper) join(ctx context.Context, f *findings, s *session) (*link, erro
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.links = append(k.links, l)
-	l.enter(s)
+	l.here[s] = struct{}{}
 	return l, nil
 }
 
@@ -83,7 +83,7 @@ func (k *keeper) find(address string, s *session) *link {
 	defer k.mu.Unlock()
 	for _, l := range k.links {
 		if l.conn.at == address && l.fits(s) {
-			l.enter(s)
+			l.here[s] = struct{}{}
 			return l
 		}
 	}
@@ -92,7 +92,7 @@ func (k *keeper) find(address string, s *session) *link {
 
 // fits: a publisher's name may be there once.
 func (l *link) fits(s *session) bool {
-	if l.retired || l.seats >= maxSessions {
+	if l.retired || len(l.here) >= maxSessions {
 		return false
 	}
 	for other := range l.here {
@@ -101,11 +101,6 @@ func (l *link) fits(s *session) bool {
 		}
 	}
 	return true
-}
-
-func (l *link) enter(s *session) {
-	l.seats++
-	l.here[s] = struct{}{}
 }
 
 // dial makes a link. The scout has just been where it goes.
@@ -126,22 +121,17 @@ func (l *link) opened(s *session, err error) {
 	if err == nil {
 		return
 	}
-	k := l.keeper
-	k.mu.Lock()
-	delete(l.here, s)
 	if _, told := errorKind(err); !told {
-		l.retired = true
+		l.doubt()
 	}
-	k.mu.Unlock()
 	l.left(s)
 }
 
-// leaving precedes a session's goodbye. False: there is nobody to say it to.
-func (l *link) leaving(s *session) bool {
+// isLost says that there is nobody to say goodbye to.
+func (l *link) isLost() bool {
 	l.keeper.mu.Lock()
 	defer l.keeper.mu.Unlock()
-	delete(l.here, s)
-	return !l.lost
+	return l.lost
 }
 
 // left gives the session's place back. The last one closes the connection.
@@ -149,8 +139,8 @@ func (l *link) left(s *session) {
 	l.forget(s)
 	k := l.keeper
 	k.mu.Lock()
-	l.seats--
-	last := l.seats == 0
+	delete(l.here, s)
+	last := len(l.here) == 0
 	if last {
 		l.retired = true
 		k.links = slices.DeleteFunc(k.links, func(other *link) bool { return other == l })
@@ -173,10 +163,7 @@ func (l *link) fail(cause error) {
 	k := l.keeper
 	k.mu.Lock()
 	l.retired, l.lost = true, true
-	all := make([]*session, 0, len(l.here))
-	for s := range l.here {
-		all = append(all, s)
-	}
+	all := slices.Collect(maps.Keys(l.here))
 	k.mu.Unlock()
 	l.cut(cause)
 	kind := broker.ErrUnavailable

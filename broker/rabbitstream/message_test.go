@@ -36,6 +36,9 @@ func TestEncodingIsWhatTheClientDecodes(t *testing.T) {
 		sequence := r.Uint64() >> r.IntN(64)
 		prefix := []byte("before")
 		encoded := e.append(prefix, sequence, &record)[len(prefix):]
+		if most := e.most(&record); len(encoded) > most {
+			t.Fatalf("%+v: %d bytes, and at most %d were expected", record.Properties, len(encoded), most)
+		}
 		m := &amqp.Message{}
 		if err := m.UnmarshalBinary(encoded); err != nil {
 			t.Fatalf("%+v: %v", record.Properties, err)

@@ -83,28 +83,26 @@ func (p *publisher) question() question {
 }
 
 func (p *publisher) declare(*findings) error {
-	_, err := p.request(p.port.answer, declarePublisher, "the opening", func(f frame) frame {
+	_, err := p.request(p.port.answer, nil, declarePublisher, "the opening", func(f frame) frame {
 		return f.u8(p.number).text(p.config.Name).text(p.stream)
 	})
 	return err
 }
 
 func (p *publisher) undo() error {
-	_, err := p.request(p.port.answer, deletePublisher, "the goodbye", func(f frame) frame { return f.u8(p.number) })
+	_, err := p.request(p.port.answer, nil, deletePublisher, "the goodbye", func(f frame) frame { return f.u8(p.number) })
 	return err
 }
 
 // pulse asks for the last sequence, which who may only write may not know; and is told so.
 func (p *publisher) pulse(limit time.Duration) error {
-	_, err := p.request(limit, querySequence, "the question for the last sequence", func(f frame) frame { return f.text(p.config.Name).text(p.stream) })
+	_, err := p.request(limit, p.patient, querySequence, "the question for the last sequence", func(f frame) frame { return f.text(p.config.Name).text(p.stream) })
 	var refused *refusal
 	if errors.As(err, &refused) && refused.code == codeAccess {
 		return nil
 	}
 	return err
 }
-
-func (p *publisher) waitsOut() bool { return true }
 
 // Publish is the port's.
 func (p *publisher) Publish(batch broker.Batch) {

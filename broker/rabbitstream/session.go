@@ -72,8 +72,6 @@ type endpoint interface {
 	finish() error
 	// drop forgets what was noted. The session's lock is held.
 	drop()
-	// waitsOut says whether an alarm of the broker's can keep it from answering.
-	waitsOut() bool
 }
 
 func (s *session) base() *session { return s }
@@ -99,7 +97,7 @@ func (s *session) work() {
 		return
 	}
 	s.end(s.serve())
-	if s.link.leaving(s) && !s.gone {
+	if !s.gone && !s.link.isLost() {
 		if err := s.self.undo(); err != nil {
 			s.link.doubt()
 		}
@@ -333,18 +331,18 @@ func (s *session) listen() error {
 	return err
 }
 
-// patient says whether what is not answered may still be: by a broker that answers others, and so only does not read this connection.
+// patient says whether what is not answered may still be: by a broker that answers others, and so only does not read this connection, as it does with publishers' under an alarm.
 func (s *session) patient() bool {
-	if !s.self.waitsOut() || s.ctx.Err() != nil {
+	if s.ctx.Err() != nil {
 		return false
 	}
 	_, err := s.port.look(s.ctx, question{})
 	return err == nil
 }
 
-// request asks on the link, as long as it takes a patient one, and gives what follows the code.
-func (s *session) request(limit time.Duration, key uint16, what string, arguments func(frame) frame) (*fields, error) {
-	f, err := s.link.ask(limit, s.patient, key, arguments)
+// request asks on the link, and gives what follows the code.
+func (s *session) request(limit time.Duration, patient func() bool, key uint16, what string, arguments func(frame) frame) (*fields, error) {
+	f, err := s.link.ask(limit, patient, key, arguments)
 	if err != nil {
 		return nil, err
 	}

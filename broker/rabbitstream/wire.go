@@ -260,7 +260,8 @@ func (l *link) heard(key uint16, f *fields) error {
 		l.gone(f.text())
 	case closeConnection:
 		id := f.u32()
-		l.say(newFrame(closeConnection | answer).u32(id).u16(codeOK).sealed())
+		_ = l.SetWriteDeadline(time.Now().Add(closeLimit))
+		_, _ = l.Conn.Write(newFrame(closeConnection | answer).u32(id).u16(codeOK).sealed()) // beside the writer, who comes to nothing any more
 		return fmt.Errorf("the broker closes the connection: code %d, %s", f.u16(), f.text())
 	case heartbeat, credit | answer: // credit is refused where the stream has just gone, which is told, too
 	default:

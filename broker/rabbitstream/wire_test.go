@@ -1,0 +1,273 @@
+package rabbitstream
+
+import (
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/d2e2d648/weir/broker"
+	"github.com/d2e2d648/weir/test/rabbit"
+	"github.com/d2e2d648/weir/test/rabbit/rabbittest"
+)
+
+// fakeBroker answers scouts, and what comes on links by what commands say: nil for no answer.
+func fakeBroker(t *testing.T, commands func(nc net.Conn, key uint16, f *fields) []byte) *Port {
+	t.Helper()
+	p := fakePort(t, startFake(t, func(_ int, nc net.Conn) {
+		answerAs(nc, 0, nc.LocalAddr().String(), func(key uint16, f *fields) []byte { return commands(nc, key, f) })
+	}))
+	p.config.DialTimeout = 5 * time.Second
+	return p
+}
+
+// yes is the answer that needs no more.
+func yes(key uint16, f *fields) []byte {
+	return newFrame(key | answer).u32(f.u32()).u16(codeOK).sealed()
+}
+
+// An opening that is not answered ends in time, and its connection, which others keep open, takes no more sessions: what they are told there may be meant for it.
+func TestOpeningThatIsNotAnswered(t *testing.T) {
+	declared := make(chan net.Conn, 3)
+	p := fakeBroker(t, func(nc net.Conn, key uint16, f *fields) []byte {
+		if key != declarePublisher {
+			return nil
+		}
+		declared <- nc
+		if len(declared) == 2 {
+			return nil
+		}
+		return yes(key, f)
+	})
+	p.answer = 50 * time.Millisecond
+	_, stays := openPublisher(t, p, broker.PublisherConfig{RoutingKey: "s"})
+	await[*broker.Opened](t, stays)
+	begin := time.Now()
+	_, ends := openPublisher(t, p, broker.PublisherConfig{RoutingKey: "s"})
+	ends.endedBy(t, broker.ErrUnavailable)
+	if after := time.Since(begin); after > 5*time.Second {
+		t.Errorf("told after %v", after)
+	}
+	_, next := openPublisher(t, p, broker.PublisherConfig{RoutingKey: "s"})
+	await[*broker.Opened](t, next)
+	if one, two, three := <-declared, <-declared, <-declared; one != two || two == three {
+		t.Error("the third was opened on the connection of the first two, or those had two")
+	}
+}
+
+// Why the broker closes a connection is told, and it is told that this was heard.
+func TestBrokerCloses(t *testing.T) {
+	heard := make(chan struct{})
+	p := fakeBroker(t, func(_ net.Conn, key uint16, f *fields) []byte {
+		switch key {
+		case declarePublisher:
+			return append(yes(key, f), newFrame(closeConnection).u32(7).u16(5).text("by the test").sealed()...)
+		case closeConnection | answer:
+			if f.u32() == 7 && f.u16() == codeOK {
+				close(heard)
+			}
+		}
+		return nil
+	})
+	_, s := openPublisher(t, p, broker.PublisherConfig{RoutingKey: "s"})
+	if err := s.endedBy(t, broker.ErrUnavailable); !strings.Contains(err.Error(), "by the test") {
+		t.Errorf("ended: %v", err)
+	}
+	select {
+	case <-heard:
+	case <-time.After(patience):
+		t.Error("nothing was answered to the closing")
+	}
+}
+
+// A record that the broker refuses ends its session, whose owner cannot know which of those behind it arrive.
+func TestRecordThatIsRefused(t *testing.T) {
+	p := fakeBroker(t, func(_ net.Conn, key uint16, f *fields) []byte {
+		if key == publish {
+			return newFrame(publishError).u8(f.u8()).u32(1).u64(2).u16(codeAccess).sealed()
+		}
+		return yes(key, f)
+	})
+	publisher, s := openPublisher(t, p, broker.PublisherConfig{RoutingKey: "s"})
+	await[*broker.Opened](t, s)
+	publisher.Publish(batch(1, "one", "two"))
+	s.endedBy(t, broker.ErrPermission)
+}
+
+// A chunk that is spoiled ends its session, and no other of the link.
+func TestSpoiledChunk(t *testing.T) {
+	b, bodies := entries(0, 0)
+	good := delivered(0, len(bodies), b)
+	spoiled := slices.Clone(good)
+	spoiled[len(spoiled)-1] ^= 1
+	opened := 0
+	p := fakeBroker(t, func(_ net.Conn, key uint16, f *fields) []byte {
+		reply := newFrame(key | answer).u32(f.u32()).u16(codeOK).sealed()
+		if key != subscribe {
+			return reply
+		}
+		number := f.u8()
+		f.text()
+		if scouts := len(f.b) <= 2+8+2; scouts { // theirs has no name
+			return append(append(newFrame(deliver).u8(number), good...).sealed(), reply...)
+		}
+		if opened++; opened == 1 {
+			return reply
+		}
+		first := append(newFrame(deliver).u8(number), spoiled...).sealed()
+		return slices.Concat(reply, first, append(newFrame(deliver).u8(0), good...).sealed())
+	})
+	at := &broker.StreamOffset{From: broker.FromOffset}
+	_, stays := openConsumer(t, p, broker.ConsumerConfig{Queue: "s", Stream: at})
+	await[*broker.Opened](t, stays)
+	_, ends := openConsumer(t, p, broker.ConsumerConfig{Queue: "s", Stream: at})
+	if err := ends.endedBy(t, broker.ErrUnavailable); !strings.Contains(err.Error(), "checksum") {
+		t.Errorf("ended: %v", err)
+	}
+	if n := len(await[*broker.Delivered](t, stays).Records); n != len(bodies) {
+		t.Errorf("the other session has %d records", n)
+	}
+}
+
+// Entries have as many records as they may have, and no sequence is skipped within one.
+func TestEntriesOfSeveral(t *testing.T) {
+	frames := make(chan *fields, 10)
+	p := fakeBroker(t, func(_ net.Conn, key uint16, f *fields) []byte {
+		if key == publish {
+			frames <- f
+			return nil
+		}
+		return yes(key, f)
+	})
+	publisher, s := openPublisher(t, p, broker.PublisherConfig{RoutingKey: "s", SubEntries: 10})
+	await[*broker.Opened](t, s)
+	publisher.Publish(broker.Batch{First: 1, Records: benchmarkRecords(25, 100)})
+	publisher.Publish(broker.Batch{First: 31, Records: benchmarkRecords(12, 100)})
+	var got []string
+	for records := 0; records < 25+12; {
+		f := <-frames
+		f.u8()
+		f.each(func() {
+			first, kind, n := f.u64(), f.u8(), f.u16()
+			if size := f.u32(); kind != severalRecords || f.u32() != size {
+				t.Errorf("an entry of kind %#x and %d bytes", kind, size)
+			}
+			for range n {
+				f.take(int(f.u32()))
+			}
+			records += int(n)
+			got = append(got, fmt.Sprint(first, "+", n))
+		})
+		if f.short || len(f.b) > 0 {
+			t.Fatalf("%v, and then %d bytes", got, len(f.b))
+		}
+	}
+	if want := "[1+10 11+10 21+5 31+10 41+2]"; fmt.Sprint(got) != want {
+		t.Errorf("entries %v, want %s", got, want)
+	}
+}
+
+// Whatever the order in which the broker names what it has, records become ranges; an entry of several stands for all of its own.
+func TestConfirmsBecomeRanges(t *testing.T) {
+	ids := func(all ...uint64) *fields {
+		f := frame(nil).u32(uint32(len(all)))
+		for _, id := range all {
+			f = f.u64(id)
+		}
+		return &fields{b: f}
+	}
+	alone := newPublisher(broker.PublisherConfig{RoutingKey: "s"})
+	several := newPublisher(broker.PublisherConfig{RoutingKey: "s", SubEntries: 10})
+	several.entries = map[uint64]uint64{1: 10, 11: 20, 21: 25}
+	for _, test := range []struct {
+		p    *publisher
+		f    *fields
+		n    int
+		want string
+	}{
+		{alone, ids(1, 2, 3, 4), 4, "[1-4]"},
+		{alone, ids(4, 3, 2, 1), 4, "[1-4]"},
+		{alone, ids(1, 2, 5, 6, 9), 5, "[1-2 5-6 9-9]"},
+		{alone, ids(), 0, "[]"},
+		{several, ids(11, 1), 20, "[1-20]"},
+		{several, ids(21), 5, "[21-25]"},
+	} {
+		events, n := test.p.confirmed(test.f)
+		got := []string{}
+		for _, e := range events {
+			c := e.(*broker.Confirmed)
+			got = append(got, fmt.Sprint(c.First, "-", c.Last))
+		}
+		if n != test.n || fmt.Sprint(got) != test.want {
+			t.Errorf("%v of %d records, want %s of %d", got, n, test.want, test.n)
+		}
+	}
+	if len(several.entries) > 0 {
+		t.Errorf("entries that are confirmed are kept: %v", several.entries)
+	}
+	alone.take(publishConfirm, &fields{b: frame(nil).u32(3).u64(1)})
+	if alone.trouble == nil {
+		t.Error("a frame that is too short is no trouble")
+	}
+}
+
+// A connection on which nothing is said is kept by heartbeats; one on which nothing is heard for two of the broker's is lost, also where the broker answers on others, as under an alarm.
+func TestHeartbeats(t *testing.T) {
+	beats := make(chan struct{}, 100)
+	p := fakeBroker(t, func(_ net.Conn, key uint16, f *fields) []byte {
+		switch key {
+		case declarePublisher:
+			return yes(key, f)
+		case heartbeat:
+			beats <- struct{}{}
+		}
+		return nil
+	})
+	p.config.Heartbeat = time.Second
+	_, s := openPublisher(t, p, broker.PublisherConfig{RoutingKey: "s"})
+	await[*broker.Opened](t, s)
+	begin := time.Now()
+	if err := s.endedBy(t, broker.ErrUnavailable); !strings.Contains(err.Error(), "nothing has come for 6s") {
+		t.Errorf("ended: %v", err)
+	}
+	if after := time.Since(begin); after < 5*time.Second {
+		t.Errorf("it was given up after %v", after)
+	}
+	if n := len(beats); n < 2 {
+		t.Errorf("%d heartbeats were sent", n)
+	}
+}
+
+// Frames are written from buffers that are used again: each record arrives as it was published, whatever its piece.
+func TestPieces(t *testing.T) {
+	rabbittest.EachVersion(t, func(t *testing.T, node *rabbit.Node) {
+		for _, several := range []int{0, 7} {
+			p := newPort(t, node, nil)
+			name := declare(t, p)
+			const n, per = 20_000, 500
+			publisher, s := openPublisher(t, p, broker.PublisherConfig{RoutingKey: name, Window: n, SubEntries: several, AppID: "pieces"})
+			await[*broker.Opened](t, s)
+			body := func(i uint64) string { return fmt.Sprint(i, strings.Repeat("x", int(i%300))) }
+			for first := uint64(1); first <= n; first += per {
+				b := broker.Batch{First: first}
+				for i := range uint64(per) {
+					b.Records = append(b.Records, broker.Record{Body: []byte(body(first + i))})
+				}
+				publisher.Publish(b)
+			}
+			_, reads := openConsumer(t, p, broker.ConsumerConfig{Queue: name, Stream: &broker.StreamOffset{}, Prefetch: n, MaxBatch: n})
+			await[*broker.Opened](t, reads)
+			for i := uint64(1); i <= n; {
+				for _, r := range await[*broker.Delivered](t, reads).Records {
+					if string(r.Body) != body(i) {
+						t.Fatalf("record %d, in entries of %d, is %.20q", i, several, r.Body)
+					}
+					i++
+				}
+			}
+			do(t, p, broker.DeleteQueue{Name: name})
+		}
+	})
+}
