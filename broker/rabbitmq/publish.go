@@ -120,6 +120,9 @@ func (p *publisher) drop() { p.queue, p.waiting = nil, 0 }
 
 // room says how many of the waiting records may go now: what a Close has to flush does not wait. The lock is held.
 func (p *publisher) room() int {
+	if p.state == closing {
+		return p.waiting
+	}
 	return p.pace.room(p.waiting, p.ledger.unsettled-p.waiting)
 }
 
