@@ -117,9 +117,13 @@ func (a *account) take() (batch broker.Batch, apart, any bool) {
 		}
 		size, apart, r.apart = grown, whole, whole
 		records := r.records(first, first+uint64(n)-1)
-		if len(batch.Records) == 0 {
-			batch = broker.Batch{First: first, Records: records} // usually all: nothing is copied
-		} else {
+		switch k := len(batch.Records); {
+		case k == 0:
+			batch = broker.Batch{First: first, Records: records} // of a large write all: nothing is copied
+		case k == cap(batch.Records): // those of the first write; the others are copied behind them, once
+			most := min(a.limits.runRecords, k+a.open-a.inFlight, k+a.limits.records-a.inFlight)
+			batch.Records = append(append(make([]broker.Record, 0, max(most, k+n)), batch.Records...), records...)
+		default:
 			batch.Records = append(batch.Records, records...)
 		}
 		a.sent(r, first, n)
