@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"sync"
-
-	"github.com/d2e2d648/weir/broker"
 )
 
 // Multi writes the same values to several channels, as an output port of pypz does to each that is connected. It is safe for concurrent use, and so are its writers, beside it.
@@ -25,24 +23,18 @@ func MultiWriter[T any](writers ...*Writer[T]) *Multi[T] {
 // Otherwise the error joins the *WriteError of each channel that has one, in the order of the writers. Channels that are not named have confirmed everything: to write all once more is to write
 // twice there.
 func (m *Multi[T]) Write(ctx context.Context, values ...T) error {
-	type prepared struct {
-		records []broker.Record
-		size    int64
-	}
-	all := make([]prepared, len(m.writers))
+	all := make([]*Receipt, len(m.writers))
 	for i, w := range m.writers {
-		records, size, err := w.prepare(ctx, values)
-		if err != nil {
+		var err error
+		if all[i], err = w.prepare(ctx, values); err != nil {
 			return err
 		}
-		all[i] = prepared{records, size}
 	}
 	return m.each(func(i int, w *Writer[T]) error {
-		receipt, err := w.submit(ctx, all[i].records, all[i].size, true)
-		if err != nil {
+		if err := w.submit(ctx, all[i], true); err != nil {
 			return err
 		}
-		return w.await(ctx, receipt)
+		return w.await(ctx, all[i])
 	})
 }
 

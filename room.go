@@ -8,38 +8,44 @@ import (
 
 // room is how much more may be under way: records, and bytes of their bodies. Who waits for room gets it in the order in which they came. It is safe for concurrent use.
 type room struct {
-	mu             sync.Mutex
-	records, bytes int64 // that are free
-	waiting        []*place
+	size    space // all of it
+	mu      sync.Mutex
+	free    space
+	waiting []*place
 }
+
+// space is records and bytes of their bodies.
+type space struct{ records, bytes int64 }
+
+func newRoom(size space) room { return room{size: size, free: size} }
 
 // place is somebody who waits.
 type place struct {
-	records, bytes int64
-	taken          chan struct{} // closed when he has the room
+	space
+	taken chan struct{} // closed when he has the room
 }
 
 // fits takes the room if it is there. The lock is held.
-func (r *room) fits(records, bytes int64) bool {
-	if records > r.records || bytes > r.bytes {
+func (r *room) fits(s space) bool {
+	if s.records > r.free.records || s.bytes > r.free.bytes {
 		return false
 	}
-	r.records -= records
-	r.bytes -= bytes
+	r.free.records -= s.records
+	r.free.bytes -= s.bytes
 	return true
 }
 
 // acquire waits for room. It gives false, and takes none, when the context or the other life ends first.
-func (r *room) acquire(ctx, life context.Context, records, bytes int64) bool {
+func (r *room) acquire(ctx, life context.Context, s space) bool {
 	if ctx.Err() != nil {
 		return false
 	}
 	r.mu.Lock()
-	if len(r.waiting) == 0 && r.fits(records, bytes) {
+	if len(r.waiting) == 0 && r.fits(s) {
 		r.mu.Unlock()
 		return true
 	}
-	p := &place{records, bytes, make(chan struct{})}
+	p := &place{s, make(chan struct{})}
 	r.waiting = append(r.waiting, p)
 	r.mu.Unlock()
 	select {
@@ -65,10 +71,10 @@ func (r *room) leave(p *place) (taken bool) {
 }
 
 // release gives room back.
-func (r *room) release(records, bytes int64) {
+func (r *room) release(s space) {
 	r.mu.Lock()
-	r.records += records
-	r.bytes += bytes
+	r.free.records += s.records
+	r.free.bytes += s.bytes
 	r.admit()
 	r.mu.Unlock()
 }
@@ -76,7 +82,7 @@ func (r *room) release(records, bytes int64) {
 // admit gives room to those who wait, in their order, as far as there is some. The lock is held.
 func (r *room) admit() {
 	k := 0
-	for k < len(r.waiting) && r.fits(r.waiting[k].records, r.waiting[k].bytes) {
+	for k < len(r.waiting) && r.fits(r.waiting[k].space) {
 		close(r.waiting[k].taken)
 		k++
 	}

@@ -13,16 +13,16 @@ import (
 // Who waits for room gets it in the order in which they came, whoever would fit sooner; and who gives up leaves the room to those behind him.
 func TestRoomIsGivenInOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := room{records: 10, bytes: 100}
+		r := newRoom(space{10, 100})
 		life := t.Context()
-		if !r.acquire(life, life, 10, 10) {
+		if !r.acquire(life, life, space{10, 10}) {
 			t.Fatal("no room in an empty window")
 		}
 		var got []string
 		var mu sync.Mutex
 		wait := func(ctx context.Context, name string, records, bytes int64) {
 			go func() {
-				if !r.acquire(ctx, life, records, bytes) {
+				if !r.acquire(ctx, life, space{records, bytes}) {
 					name = "not " + name
 				}
 				mu.Lock()
@@ -49,30 +49,30 @@ func TestRoomIsGivenInOrder(t *testing.T) {
 		wait(impatient, "all of it", 10, 90)
 		wait(life, "one", 1, 1)
 		wait(life, "many bytes", 1, 100)
-		r.release(5, 5)
+		r.release(space{5, 5})
 		expect() // one would fit, but is behind
 		leave()
 		expect("not all of it", "one")
-		r.release(5, 5)
+		r.release(space{5, 5})
 		expect("not all of it", "one")
-		r.release(1, 1)
+		r.release(space{1, 1})
 		expect("not all of it", "one", "many bytes")
-		r.release(1, 100)
-		if r.records != 10 || r.bytes != 100 || len(r.waiting) != 0 {
-			t.Errorf("%d records and %d bytes are free, %d wait", r.records, r.bytes, len(r.waiting))
+		r.release(space{1, 100})
+		if r.free.records != 10 || r.free.bytes != 100 || len(r.waiting) != 0 {
+			t.Errorf("%d records and %d bytes are free, %d wait", r.free.records, r.free.bytes, len(r.waiting))
 		}
 	})
 }
 
 func TestRoomEndsWithTheOtherLife(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := room{records: 1, bytes: 1}
+		r := newRoom(space{1, 1})
 		life, end := context.WithCancelCause(t.Context())
-		if !r.acquire(t.Context(), life, 1, 1) {
+		if !r.acquire(t.Context(), life, space{1, 1}) {
 			t.Fatal("no room in an empty window")
 		}
 		time.AfterFunc(time.Second, func() { end(errors.New("over")) })
-		if r.acquire(t.Context(), life, 1, 1) {
+		if r.acquire(t.Context(), life, space{1, 1}) {
 			t.Error("there was room for two")
 		}
 	})
@@ -80,7 +80,7 @@ func TestRoomEndsWithTheOtherLife(t *testing.T) {
 
 // However those who wait come and go, no room is lost and none is given twice.
 func TestRoomIsNeverLost(t *testing.T) {
-	r := room{records: 20, bytes: 200}
+	r := newRoom(space{20, 200})
 	var under struct {
 		sync.Mutex
 		records, bytes int64
@@ -100,18 +100,18 @@ func TestRoomIsNeverLost(t *testing.T) {
 			for range 300 {
 				ctx, cancel := context.WithTimeout(t.Context(), time.Duration(rand.N(100))*time.Microsecond)
 				records, bytes := 1+rand.N(int64(20)), 1+rand.N(int64(200))
-				if r.acquire(ctx, t.Context(), records, bytes) {
+				if r.acquire(ctx, t.Context(), space{records, bytes}) {
 					count(records, bytes)
 					time.Sleep(rand.N(20 * time.Microsecond))
 					count(-records, -bytes)
-					r.release(records, bytes)
+					r.release(space{records, bytes})
 				}
 				cancel()
 			}
 		})
 	}
 	all.Wait()
-	if r.records != 20 || r.bytes != 200 || len(r.waiting) != 0 {
-		t.Errorf("%d records and %d bytes are free, %d wait", r.records, r.bytes, len(r.waiting))
+	if r.free.records != 20 || r.free.bytes != 200 || len(r.waiting) != 0 {
+		t.Errorf("%d records and %d bytes are free, %d wait", r.free.records, r.free.bytes, len(r.waiting))
 	}
 }

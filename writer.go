@@ -1,6 +1,7 @@
 package weir
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,10 +18,8 @@ type Writer[T any] struct {
 	format Format[T]
 	props  *broker.Properties // of each record; nil: none
 	gather gather
-	room   room  // admission of Sends: what more may be under way
-	window int64 // all of it: records
-	most   int64 // and bytes
-	max    int   // bytes of a record
+	room   room // admission of Sends: what more may be under way
+	max    int  // bytes of a record
 }
 
 // OpenWriter opens the writing end of a channel and waits until its resources are there and it can write. What is "not yet" is tried again until the context ends; the
@@ -42,11 +41,8 @@ func OpenWriter[T any](ctx context.Context, rt *Runtime, channel string, format 
 }
 
 func newWriter[T any](e *endpoint, format Format[T], s *settings) *Writer[T] {
-	w := &Writer[T]{endpoint: e, format: format, window: int64(s.window()), most: int64(s.WindowBytes), max: s.maxRecord}
-	if w.most == 0 {
-		w.most = supervisor.DefaultWindowBytes
-	}
-	w.room.records, w.room.bytes = w.window, w.most
+	w := &Writer[T]{endpoint: e, format: format, max: s.maxRecord,
+		room: newRoom(space{int64(s.window()), cmp.Or(int64(s.WindowBytes), supervisor.DefaultWindowBytes)})}
 	if encoding := format.codec.ContentEncoding(); encoding != "" && s.Stream == nil { // it is for pypz, which reads no streams
 		w.props = &broker.Properties{ContentEncoding: encoding}
 	}
@@ -61,12 +57,11 @@ func newWriter[T any](e *endpoint, format Format[T], s *settings) *Writer[T] {
 //
 // What one goroutine writes keeps its order. Calls of several goroutines that overlap have none, and the broker takes them faster than those of one.
 func (w *Writer[T]) Write(ctx context.Context, values ...T) error {
-	records, size, err := w.prepare(ctx, values)
+	receipt, err := w.prepare(ctx, values)
 	if err != nil {
 		return err
 	}
-	receipt, err := w.submit(ctx, records, size, true)
-	if err != nil {
+	if err := w.submit(ctx, receipt, true); err != nil {
 		return err
 	}
 	return w.await(ctx, receipt)
@@ -101,39 +96,51 @@ func (w *Writer[T]) withdraw(ctx context.Context, r *Receipt) error {
 // Send publishes the values, in their order, and returns when they are admitted: there is room for them in the window. So one goroutine can fill the pipeline. The Receipt says
 // later what became of them. Errors are those of Write; the context bounds the admission alone.
 func (w *Writer[T]) Send(ctx context.Context, values ...T) (*Receipt, error) {
-	records, size, err := w.prepare(ctx, values)
+	receipt, err := w.prepare(ctx, values)
+	if err == nil {
+		err = w.submit(ctx, receipt, false)
+	}
 	if err != nil {
 		return nil, err
 	}
-	return w.submit(ctx, records, size, false)
+	return receipt, nil
 }
 
-// prepare gives what is to be sent: all of it, or an error.
-func (w *Writer[T]) prepare(ctx context.Context, values []T) (records []broker.Record, size int64, err error) {
+// prepare gives a receipt for what is to be sent: all of it, or an error.
+func (w *Writer[T]) prepare(ctx context.Context, values []T) (*Receipt, error) {
 	if err := w.format.await(ctx, w.endpoint); err != nil {
-		return nil, 0, err
+		return nil, err
 	}
-	return w.encode(values)
+	r := &Receipt{from: w.endpoint, room: &w.room}
+	r.write.Records = r.one[:]
+	if len(values) != 1 {
+		r.write.Records = make([]broker.Record, len(values))
+	}
+	size, err := w.encode(r.write.Records, values)
+	if err != nil {
+		return nil, err
+	}
+	r.took = space{min(int64(len(values)), w.room.size.records), min(size, w.room.size.bytes)} // what is larger than the window has all of it
+	return r, nil
 }
 
 // submit waits for admission and hands the records over.
-func (w *Writer[T]) submit(ctx context.Context, records []broker.Record, size int64, awaited bool) (*Receipt, error) {
-	r := &Receipt{from: w.endpoint, room: &w.room, took: min(int64(len(records)), w.window), size: min(size, w.most)}
-	if !w.room.acquire(ctx, w.life, r.took, r.size) {
+func (w *Writer[T]) submit(ctx context.Context, r *Receipt, awaited bool) error {
+	if !w.room.acquire(ctx, w.life, r.took) {
 		cause := ctx.Err()
 		if cause == nil {
 			cause = w.ended() // there will never be room
 		}
-		return nil, &WriteError{Channel: w.channel, Outcomes: make([]Outcome, len(records)), Cause: cause}
+		return &WriteError{Channel: w.channel, Outcomes: make([]Outcome, len(r.write.Records)), Cause: cause}
 	}
-	r.write = messages.Write{Records: records, Awaited: awaited, Done: r.settle}
+	r.write.Awaited, r.write.Done = awaited, r.settle
 	if w.gather.add(&r.write) {
 		w.rt.system.Root.Send(w.pid, w.gather.message)
 	}
 	if w.life.Err() != nil {
 		w.abandon()
 	}
-	return r, nil
+	return nil
 }
 
 // abandon answers what gathered and will not be taken any more.
@@ -143,30 +150,30 @@ func (w *Writer[T]) abandon() {
 	}
 }
 
-// encode gives the records, whose bodies share one array, and their size.
-func (w *Writer[T]) encode(values []T) (records []broker.Record, size int64, err error) {
+// encode makes the records, whose bodies share one array, and gives their size.
+func (w *Writer[T]) encode(records []broker.Record, values []T) (int64, error) {
 	var arena []byte
-	ends, start := make([]int, len(values)), 0
+	var err error
 	for i := range values {
+		start := len(arena)
 		if arena, err = w.format.codec.Append(arena, values[i]); err != nil {
-			return nil, 0, &RecordError{Channel: w.channel, Index: i, Err: err}
+			return 0, &RecordError{Channel: w.channel, Index: i, Err: err}
 		}
 		if size := len(arena) - start; size > w.max {
-			return nil, 0, &RecordError{Channel: w.channel, Index: i, Err: fmt.Errorf("%w: %d bytes, the most is %d (see MaxRecord)", ErrTooLarge, size, w.max)}
+			return 0, &RecordError{Channel: w.channel, Index: i, Err: fmt.Errorf("%w: %d bytes, the most is %d (see MaxRecord)", ErrTooLarge, size, w.max)}
 		}
-		start = len(arena)
-		ends[i] = start
 		if i == 0 && len(values) > 1 { // others are likely to be as long
 			arena = append(make([]byte, 0, (len(arena)+8)*len(values)), arena...)
 		}
+		records[i] = broker.Record{Body: arena[start:], Properties: w.props}
 	}
-	records = make([]broker.Record, len(values))
-	start = 0
-	for i, end := range ends {
-		records[i] = broker.Record{Body: arena[start:end:end], Properties: w.props}
-		start = end
+	at := 0
+	for i := range records { // it may have become another array on the way: the last one alone is kept
+		end := at + len(records[i].Body)
+		records[i].Body = arena[at:end:end]
+		at = end
 	}
-	return records, int64(len(arena)), nil
+	return int64(at), nil
 }
 
 // WaitForReaders waits until at least so many live readers are there. When the context ends first, the error says how many were.
@@ -188,10 +195,11 @@ func (w *Writer[T]) Close(ctx context.Context) error {
 
 // Receipt says what became of the values of a Send. It is safe for concurrent use.
 type Receipt struct {
-	from       *endpoint
-	write      messages.Write
-	room       *room
-	took, size int64 // of the room
+	from  *endpoint
+	write messages.Write
+	one   [1]broker.Record // of the write, where it has one
+	room  *room
+	took  space // of it
 
 	mu      sync.Mutex
 	settled bool
@@ -232,7 +240,7 @@ func (r *Receipt) Wait(ctx context.Context) error {
 
 // settle takes the supervisor's answer.
 func (r *Receipt) settle(written *messages.Written) {
-	r.room.release(r.took, r.size)
+	r.room.release(r.took)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if written.Err != nil {
