@@ -64,6 +64,38 @@ func TestRoomIsGivenInOrder(t *testing.T) {
 	})
 }
 
+// Who had to wait gets room when a tenth of all is free: not for each record that is settled.
+func TestRoomIsGivenByTheTenth(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for name, test := range map[string]struct{ taken, back, rest space }{
+			"records": {space{100, 1}, space{9, 0}, space{1, 0}},
+			"bytes":   {space{1, 1000}, space{1, 99}, space{0, 1}},
+		} {
+			r := newRoom(space{100, 1000})
+			life := t.Context()
+			if !r.acquire(life, life, test.taken) {
+				t.Fatal("no room in an empty window")
+			}
+			entered := make(chan bool, 1)
+			go func() { entered <- r.acquire(life, life, space{1, 1}) }()
+			synctest.Wait()
+			r.release(test.back)
+			synctest.Wait()
+			if len(entered) > 0 {
+				t.Errorf("%s: room is given before a tenth is free", name)
+			}
+			r.release(test.rest)
+			synctest.Wait()
+			if len(entered) == 0 {
+				t.Errorf("%s: a tenth is free, and no room is given", name)
+			}
+			if !r.acquire(life, life, space{1, 1}) {
+				t.Errorf("%s: nobody waits, and there is no room", name)
+			}
+		}
+	})
+}
+
 func TestRoomEndsWithTheOtherLife(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRoom(space{1, 1})

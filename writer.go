@@ -93,7 +93,7 @@ func (w *Writer[T]) withdraw(ctx context.Context, r *Receipt) error {
 	return err
 }
 
-// Send publishes the values, in their order, and returns when they are admitted: there is room for them in the window. So one goroutine can fill the pipeline. The Receipt says
+// Send publishes the values, in their order, and returns when they are admitted: there is room for them in the window, and a tenth of it where it was full. So one goroutine can fill the pipeline. The Receipt says
 // later what became of them. Errors are those of Write; the context bounds the admission alone.
 func (w *Writer[T]) Send(ctx context.Context, values ...T) (*Receipt, error) {
 	receipt, err := w.prepare(ctx, values)
