@@ -1,6 +1,8 @@
 package supervisor
 
 import (
+	"slices"
+
 	"github.com/d2e2d648/weir/broker"
 	"github.com/d2e2d648/weir/messages"
 )
@@ -36,34 +38,39 @@ func (h *handedOver) delivered(m *messages.Delivered) {
 
 // take hands over up to most records, which are consecutive; nil when none waits.
 func (h *handedOver) take(most int) *messages.Batch {
-	if len(h.buffer) == 0 {
+	if h.waiting == 0 {
 		return nil
 	}
 	b := &messages.Batch{Epoch: h.buffer[0].Epoch, First: h.buffer[0].First}
-	for most > 0 && len(h.buffer) > 0 {
-		d := &h.buffer[0]
-		n := min(most, len(d.Records))
-		if b.Records == nil {
-			b.Records = d.Records[:n:n]
-		} else {
-			b.Records = append(b.Records, d.Records[:n]...)
-		}
-		most -= n
-		if n == len(d.Records) {
-			h.buffer[0] = messages.Delivered{}
-			h.buffer = h.buffer[1:]
-			continue
-		}
-		d.First += uint64(n)
-		d.Records = d.Records[n:]
-	}
-	if len(h.buffer) == 0 {
-		h.buffer = nil
-	}
-	h.waiting -= len(b.Records)
+	b.Records = h.cut(min(most, h.waiting))
 	b.Last = b.First + uint64(len(b.Records)) - 1
 	h.handed = b.Last
 	return b
+}
+
+// cut takes the first n records out of the buffer: where they are, when they came together.
+func (h *handedOver) cut(n int) (records []broker.Record) {
+	if n > len(h.buffer[0].Records) {
+		records = make([]broker.Record, 0, n)
+	}
+	h.waiting -= n
+	whole := 0 // how many of the buffer are used up
+	for n > 0 {
+		d := &h.buffer[whole]
+		k := min(n, len(d.Records))
+		if records == nil {
+			records = d.Records[:k:k]
+		} else {
+			records = append(records, d.Records[:k]...)
+		}
+		d.First, d.Records = d.First+uint64(k), d.Records[k:]
+		if len(d.Records) == 0 {
+			whole++
+		}
+		n -= k
+	}
+	h.buffer = slices.Delete(h.buffer, 0, whole)
+	return records
 }
 
 // commit takes in that the tags are done with, in whatever order, and gives the tag up to which all are: to be acknowledged, if any is new.

@@ -147,8 +147,7 @@ func (r *Reader) handOver() {
 			return
 		}
 		d := r.demands[0]
-		r.demands[0] = demand{}
-		r.demands = r.demands[1:]
+		r.demands = slices.Delete(r.demands, 0, 1)
 		stop(&d.timer)
 		r.handed += uint64(len(b.Records))
 		if r.cfg.Stream != nil {
@@ -157,7 +156,6 @@ func (r *Reader) handOver() {
 		r.cycle(len(b.Records))
 		d.reply(b)
 	}
-	r.demands = nil
 }
 
 // --- half
