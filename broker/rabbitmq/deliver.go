@@ -14,11 +14,10 @@ type delivery struct {
 	left    uint64 // of the body
 	body    []byte // of several frames
 
-	first   uint64 // the tag of batch[0]
-	batch   []broker.Record
+	first   uint64          // the tag of batch[0]
+	batch   []broker.Record // lent by the wire
 	wrapped []broker.Event
 	last    uint64 // the tag delivered last
-	usual   int    // how long the last batch was
 	offsets bool   // a delivery had an offset
 	invalid error
 }
@@ -121,8 +120,7 @@ func (c *consumer) bodyFrame(payload []byte) bool {
 func (c *consumer) complete(body []byte) {
 	c.content, c.body = false, nil
 	if len(c.batch) == 0 {
-		c.first = c.last
-		c.batch = make([]broker.Record, 0, min(c.config.MaxBatch, max(c.usual, 8)))
+		c.first, c.batch = c.last, c.link.wire.lend()
 	}
 	c.next.Body = body
 	c.batch = append(c.batch, c.next)
@@ -134,8 +132,8 @@ func (c *consumer) complete(body []byte) {
 
 // wrap makes an event of the batch.
 func (c *consumer) wrap() {
-	c.wrapped = append(c.wrapped, &broker.Delivered{First: c.first, Records: c.batch})
-	c.usual, c.batch = len(c.batch), nil
+	c.wrapped = append(c.wrapped, &broker.Delivered{First: c.first, Records: c.link.wire.takeBack(c.batch)})
+	c.batch = nil
 }
 
 // gathered tells the deliveries of one read, unless Close was called (rule 16).

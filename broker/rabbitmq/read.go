@@ -2,13 +2,17 @@ package rabbitmq
 
 import (
 	"fmt"
+	"slices"
 	"time"
+
+	"github.com/d2e2d648/weir/broker"
 )
 
 const (
 	readSize  = 2 * frameMax
 	arenaSize = 32 << 10
 	ownBody   = arenaSize / 4 // a body from this size on has memory of its own
+	maxRooms  = 8             // rooms for batches that a connection keeps: more than so many sessions seldom have something in one read
 )
 
 // reading is the half of the wire that reads. All of it belongs to amqp091's reader goroutine, which calls Read.
@@ -18,7 +22,8 @@ type reading struct {
 	pass       []byte
 	passed     int // how much of pass amqp091 has
 	touched    []endpoint
-	arena      []byte // where bodies go: shared, so that an idle session holds none
+	arena      []byte            // where bodies go: shared, so that an idle session holds none
+	rooms      [][]broker.Record // where batches are gathered, see lend
 
 	silence, rearm time.Duration // how long a peer may be silent, how exactly that is watched
 	armed          time.Time     // when the deadline was set last
@@ -173,4 +178,22 @@ func (r *reading) keep(body []byte) []byte {
 	at := len(r.arena)
 	r.arena = append(r.arena, body...)
 	return r.arena[at:len(r.arena):len(r.arena)]
+}
+
+// lend gives room to gather a batch in: mostly one read brings a few records, often hundreds, and nobody knows beforehand.
+func (r *reading) lend() (room []broker.Record) {
+	if n := len(r.rooms); n > 0 {
+		room, r.rooms = r.rooms[n-1], r.rooms[:n-1]
+	}
+	return room
+}
+
+// takeBack takes the room back and gives what was gathered in memory of its own, which is no longer than it must be.
+func (r *reading) takeBack(room []broker.Record) []broker.Record {
+	batch := slices.Clone(room)
+	clear(room)
+	if len(r.rooms) < maxRooms {
+		r.rooms = append(r.rooms, room[:0])
+	}
+	return batch
 }
