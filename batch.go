@@ -41,26 +41,44 @@ type Undecoded struct {
 
 // decoding is a batch on its way from the supervisor to the user. It survives a Read whose context ends while a record of it is being dead-lettered.
 type decoding[T any] struct {
-	batch   *messages.Batch
-	from    int // records before it were handed over
-	at      int // the next record to decode
-	values  []T
+	batch  *messages.Batch
+	from   int // records before it were handed over
+	at     int // the next record to decode
+	values []T
+	// records are the values' own, where one between them was left out; nil: all from from to at.
 	records []broker.Record
 }
 
 func (d *decoding[T]) over() bool { return d.from == len(d.batch.Records) }
 
+// add takes the next record with its value.
+func (d *decoding[T]) add(value T) {
+	if d.values == nil {
+		d.values = make([]T, 0, len(d.batch.Records)-d.at)
+	}
+	d.values = append(d.values, value)
+	if d.records != nil {
+		d.records = append(d.records, d.batch.Records[d.at])
+	}
+	d.at++
+}
+
+// leaveOut goes on behind the next record.
+func (d *decoding[T]) leaveOut() {
+	if d.records == nil {
+		d.records = make([]broker.Record, 0, len(d.batch.Records)-d.from-1)
+		d.records = append(d.records, d.batch.Records[d.from:d.at]...)
+	}
+	d.at++
+}
+
 // decode goes on with a batch as far as it can, and hands over what it has. What cannot be decoded is dealt with by the policy first.
 func (r *Reader[T]) decode(ctx context.Context, d *decoding[T]) (*Batch[T], error) {
-	if d.values == nil {
-		d.values = make([]T, 0, len(d.batch.Records))
-		d.records = make([]broker.Record, 0, len(d.batch.Records))
-	}
-	for ; d.at < len(d.batch.Records); d.at++ {
+	for d.at < len(d.batch.Records) {
 		record := &d.batch.Records[d.at]
 		value, err := r.format.codec.Decode(record.Body)
 		if err == nil {
-			d.values, d.records = append(d.values, value), append(d.records, *record)
+			d.add(value)
 			continue
 		}
 		bad := &RecordError{Channel: r.channel, Index: d.at, Err: err}
@@ -69,12 +87,12 @@ func (r *Reader[T]) decode(ctx context.Context, d *decoding[T]) (*Batch[T], erro
 				return handOver(r.endpoint, d), nil // its neighbours in front first
 			}
 			d.at++
-			d.records = append(d.records, *record)
 			return handOver(r.endpoint, d), bad
 		}
 		if err := r.undecodable(ctx, record, bad); err != nil {
 			return nil, err
 		}
+		d.leaveOut()
 	}
 	return handOver(r.endpoint, d), nil
 }
@@ -82,9 +100,12 @@ func (r *Reader[T]) decode(ctx context.Context, d *decoding[T]) (*Batch[T], erro
 // handOver makes a batch of what is decoded: of its tags, and no others.
 func handOver[T any](owner *endpoint, d *decoding[T]) *Batch[T] {
 	part := *d.batch
-	part.First, part.Records = d.batch.First+uint64(d.from), d.batch.Records[d.from:d.at]
+	part.First, part.Records = d.batch.First+uint64(d.from), d.batch.Records[d.from:d.at:d.at]
 	part.Last = d.batch.First + uint64(d.at) - 1
-	out := &Batch[T]{Values: d.values, Records: d.records, batch: &part, owner: owner}
+	out := &Batch[T]{Values: d.values, Records: part.Records, batch: &part, owner: owner}
+	if d.records != nil {
+		out.Records = d.records
+	}
 	d.from, d.values, d.records = d.at, nil, nil
 	return out
 }
