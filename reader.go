@@ -25,7 +25,10 @@ type Reader[T any] struct {
 	dead     *deadLetters
 
 	reading chan struct{} // holds one token: who has it reads
-	// Of whoever reads: the reply that a Read did not wait for, and the batch that it did not finish. They are the next Read's, or they would be handed to nobody.
+	// There is one demand at a time, always the same, and its reply comes by answers.
+	demand  *messages.Demand
+	answers chan *messages.Batch
+	// Of whoever reads: answers, while a Read has not waited for a reply, and the batch that it did not finish. They are the next Read's, or they would be handed to nobody.
 	pending chan *messages.Batch
 	undone  *decoding[T]
 	got     atomic.Uint64 // records that Reads have given or dealt with; of a stream the offset behind them
@@ -45,7 +48,8 @@ func OpenReader[T any](ctx context.Context, rt *Runtime, channel string, format 
 	if err != nil {
 		return nil, err
 	}
-	r := &Reader[T]{endpoint: e, format: format, poll: s.poll(), expected: s.Expected, stream: s.Stream != nil, policy: s.undecodable, reading: make(chan struct{}, 1), dead: newDeadLetters(e, &s)}
+	r := &Reader[T]{endpoint: e, format: format, poll: s.poll(), expected: s.Expected, stream: s.Stream != nil, policy: s.undecodable, reading: make(chan struct{}, 1), dead: newDeadLetters(e, &s), answers: make(chan *messages.Batch, 1)}
+	r.demand = &messages.Demand{Max: r.poll, Done: func(b *messages.Batch) { r.answers <- b }}
 	if r.policy == DeadLetter && !s.Create && !s.Silent {
 		if err := r.dead.check(ctx); err != nil {
 			return nil, errors.Join(err, r.Close(ctx))
@@ -122,8 +126,8 @@ func (r *Reader[T]) next(ctx context.Context) (*messages.Batch, error) {
 	}
 	reply := r.pending
 	if reply == nil {
-		reply = make(chan *messages.Batch, 1)
-		r.rt.system.Root.Send(r.pid, &messages.Demand{Max: r.poll, Done: func(b *messages.Batch) { reply <- b }})
+		reply = r.answers
+		r.rt.system.Root.Send(r.pid, r.demand)
 	}
 	select {
 	case b := <-reply:
