@@ -14,7 +14,7 @@ import (
 const kills, lives = 3, 12
 
 // supply is what there is to read: more than all lives together take.
-const supply = 500 * call
+const supply = 250 * call
 
 // tally is what a child has said in one life, in records.
 type tally struct{ sending, settled, delivered, committed, again int }
@@ -151,7 +151,7 @@ func (s *scene) killReader() (again int, struck bool) {
 	if s.Stream {
 		s.awaitStored(last.Offset)
 	}
-	for range 1 + s.rng.IntN(40) {
+	for range 1 + s.rng.IntN(20) {
 		take(r.await(delivered, take))
 	}
 	r.kill()

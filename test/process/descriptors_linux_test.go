@@ -170,7 +170,7 @@ func (l *life) outage(part messages.Child, take func(word)) (o outage) {
 func (l *life) noStorm(o outage) {
 	l.Helper()
 	most := l.connections() * (quickTries + int(triesASecond*o.took.Seconds()))
-	l.Logf("stream %v: %s dialled %d times in %v, %d at most, and parts failed %d times", l.Stream, l.Name, o.dials, o.took, most, o.failures)
+	l.Logf("%s: %s dialled %d times in %v, %d at most, and parts failed %d times", plane(l.Stream), l.Name, o.dials, o.took, most, o.failures)
 	if o.dials > most || o.failures > most {
 		l.Errorf("%s tried too often", l.Name)
 	}

@@ -34,8 +34,26 @@ func eachVersion(t *testing.T, f func(t *testing.T, node *rabbit.Node)) {
 	}
 }
 
-// eachPlane runs a test on a queue, then on a stream.
+// eachPlane runs a test on a queue and on a stream at once.
 func eachPlane(t *testing.T, f func(t *testing.T, stream bool)) {
-	t.Run("queue", func(t *testing.T) { f(t, false) })
-	t.Run("stream", func(t *testing.T) { f(t, true) })
+	for _, stream := range []bool{false, true} {
+		t.Run(plane(stream), func(t *testing.T) {
+			t.Parallel()
+			f(t, stream)
+		})
+	}
+}
+
+// planesInTurn is for what the whole node feels.
+func planesInTurn(t *testing.T, f func(t *testing.T, stream bool)) {
+	for _, stream := range []bool{false, true} {
+		t.Run(plane(stream), func(t *testing.T) { f(t, stream) })
+	}
+}
+
+func plane(stream bool) string {
+	if stream {
+		return "stream"
+	}
+	return "queue"
 }

@@ -32,7 +32,7 @@ func TestFloodAndASmallMemory(t *testing.T) {
 	}
 	child := build(t, "test", "-c", ".")
 	eachVersion(t, func(t *testing.T, node *rabbit.Node) {
-		eachPlane(t, func(t *testing.T, onStream bool) {
+		planesInTurn(t, func(t *testing.T, onStream bool) {
 			f := flood{scene: newScene(t, node, onStream), binary: child, window: byBytes}
 			f.poll, f.prefetch = supervisor.DefaultPoll, 2*supervisor.DefaultPoll
 			if onStream {

@@ -107,9 +107,7 @@ func TestReaderThatIsToldToEnd(t *testing.T) {
 		eachPlane(t, func(t *testing.T, onStream bool) {
 			s := newScene(t, node, onStream)
 			s.writes(100 * call)
-			for range 2 {
-				s.endReader()
-			}
+			s.endReader()
 			s.own.Wait()
 			s.readRest()
 			s.judge()
@@ -146,7 +144,7 @@ func (s *scene) endReader() {
 // readRest is a life that reads all that is left, and gives how many records in it were marked as redelivered.
 func (s *scene) readRest() (again int) {
 	s.Helper()
-	r := s.begin("child", true, func(c *spec) { c.Hold = 0 })
+	r := s.begin("child", true, func(c *spec) { c.Hold, c.Poll, c.Prefetch = 0, 5*poll, 10*poll })
 	status := make(chan int, 1)
 	take := s.read()
 	r.await(ready, nil) // there may be nothing left, and it is to end in order
@@ -167,7 +165,7 @@ func (s *scene) readRest() (again int) {
 // On a broker that answers nothing both end by their deadline all the same, with status 1, and name what they leave.
 func TestToldToEndOnAFrozenBroker(t *testing.T) {
 	eachVersion(t, func(t *testing.T, node *rabbit.Node) {
-		eachPlane(t, func(t *testing.T, onStream bool) {
+		planesInTurn(t, func(t *testing.T, onStream bool) {
 			newScene(t, node, onStream).endFrozen()
 		})
 	})
