@@ -17,13 +17,8 @@ const (
 	headSize  = 8        // of which so many are said to the parent
 )
 
-// inspector is either end of a channel.
-type inspector interface {
-	Inspect(context.Context) (*messages.Snapshot, error)
-}
-
 // obey answers how many records wait, until the parent has nothing more to ask, and closes what it gives when the child is to go on.
-func (c *child) obey(ctx context.Context, e inspector) (goOn, over <-chan struct{}) {
+func (c *child) obey(ctx context.Context, look func(context.Context) (*messages.Snapshot, error)) (goOn, over <-chan struct{}) {
 	begin, ends := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(ends)
@@ -33,7 +28,7 @@ func (c *child) obey(ctx context.Context, e inspector) (goOn, over <-chan struct
 				close(begin)
 			case o.Look:
 				w := word{Says: waiting}
-				if s, err := e.Inspect(ctx); err != nil {
+				if s, err := look(ctx); err != nil {
 					w.Err = err.Error()
 				} else {
 					w.N = s.Waiting
@@ -51,7 +46,7 @@ func (c *child) writeFlood(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	goOn, over := c.obey(ctx, w)
+	goOn, over := c.obey(ctx, w.Inspect)
 	c.say(word{Says: ready})
 	<-goOn
 	receipts, confirmed := make(chan *weir.Receipt, 1<<14), make(chan error, 1)
@@ -88,7 +83,12 @@ func (c *child) readFlood(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	goOn, over := c.obey(ctx, r)
+	goOn, over := c.obey(ctx, func(ctx context.Context) (*messages.Snapshot, error) {
+		if _, err := r.HasRecords(ctx); err != nil { // that is asked behind what the broker has delivered
+			return nil, err
+		}
+		return r.Inspect(ctx)
+	})
 	c.say(word{Says: ready})
 	for n := 0; n < c.Flood; {
 		batch, err := r.Read(ctx)

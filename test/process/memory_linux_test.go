@@ -17,7 +17,7 @@ const (
 	// memoryLimit is a child's GOMEMLIMIT: the collector works as hard as it must to keep all of Go's memory below, as long as what lives is less.
 	memoryLimit = 64 << 20
 	// besides is what a channel takes that has nothing to do with the size of its records: buffers of sockets, stacks, what was not touched before.
-	besides = 16 << 20
+	besides = 24 << 20
 	// chunks of a stream are on their way beyond the prefetch, each of which is what the broker has written at once: no more than the writer's window.
 	chunks = 10
 	// byBytes is a window of more records than its 16 MiB have room for; chunkRecords is one that keeps chunks small.
@@ -95,7 +95,9 @@ func (f *flood) read() {
 	}
 	first := r.await(delivered, nil)
 	take(first)
-	r.awaitWaiting(f.prefetch - first.N)
+	if more := r.awaitWaiting(f.prefetch-first.N) + first.N - f.prefetch; more > 0 {
+		f.Errorf("the reader holds %d records more than its prefetch", more)
+	}
 	lives := f.prefetch * floodSize
 	if f.Stream {
 		lives += chunks * chunkRecords * floodSize
@@ -166,10 +168,10 @@ func (l *life) tell(o order) {
 	}
 }
 
-// awaitWaiting asks until so many records wait.
-func (l *life) awaitWaiting(n int) {
+// awaitWaiting asks until so many records wait, and gives how many do.
+func (l *life) awaitWaiting(n int) (waits int) {
 	l.Helper()
-	for waits := -1; waits < n; {
+	for waits < n {
 		l.tell(order{Look: true})
 		w := l.await(waiting, nil)
 		if w.Err != "" {
@@ -177,6 +179,7 @@ func (l *life) awaitWaiting(n int) {
 		}
 		waits = w.N
 	}
+	return waits
 }
 
 // quits ends a child that has done all.

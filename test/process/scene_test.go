@@ -16,10 +16,10 @@ import (
 )
 
 const (
-	limit    = time.Minute // of one plane of a test: only what hangs gets there
-	size     = 100         // bytes of a record
-	call     = 20          // records of a call
-	poll     = 20          // records of a batch at most
+	limit    = 2 * time.Minute // of one plane of a test: only what hangs gets there
+	size     = 100             // bytes of a record
+	call     = 20              // records of a call
+	poll     = 20              // records of a batch at most
 	prefetch = 100
 	hold     = 2 // batches
 )
