@@ -94,6 +94,9 @@ func (s *shortage) lose() {
 	s.Helper()
 	s.w.noStorm(<-s.wOut)
 	s.r.noStorm(<-s.rOut)
+	if s.Failed() {
+		s.FailNow() // it may have ended
+	}
 	s.w.limitDescriptors(s.was)
 	s.r.limitDescriptors(s.was)
 }

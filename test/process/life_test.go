@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"sync"
 	"syscall"
 	"testing"
 )
@@ -23,6 +24,8 @@ type life struct {
 	stdin  io.Closer
 	stderr bytes.Buffer
 	words  chan word // closed when it has said its last
+	once   sync.Once
+	exit   error
 }
 
 // begin starts a child, from this binary. It ends with the test at the latest: its standard input does.
@@ -54,12 +57,10 @@ func beginFrom(ctx context.Context, t *testing.T, binary string, s spec, env ...
 	l.stdin, l.orders = stdin, json.NewEncoder(stdin)
 	go l.hear(stdout)
 	t.Cleanup(func() {
-		if l.cmd.ProcessState == nil {
-			l.kill()
-			for range l.words {
-			}
-			_ = l.cmd.Wait()
+		l.kill()
+		for range l.words {
 		}
+		l.wait()
 		if t.Failed() && l.stderr.Len() > 0 {
 			t.Logf("%s said: %s", s.Name, l.stderr.Bytes())
 		}
@@ -125,16 +126,22 @@ func (l *life) last(take func(word)) int {
 		take(w)
 	}
 	var exit *exec.ExitError
-	if err := l.cmd.Wait(); err != nil && !errors.As(err, &exit) {
-		l.Fatal(err)
+	if err := l.wait(); err != nil && !errors.As(err, &exit) {
+		l.Error(err)
 	}
 	return l.cmd.ProcessState.ExitCode()
 }
 
 // complaint is what a child that has said its last leaves on standard error.
 func (l *life) complaint() string {
-	_ = l.cmd.Wait()
+	_ = l.wait()
 	return l.stderr.String()
+}
+
+// wait waits for the end of a child that has said its last, whoever asks.
+func (l *life) wait() error {
+	l.once.Do(func() { l.exit = l.cmd.Wait() })
+	return l.exit
 }
 
 func (l *life) signal(s syscall.Signal) {
