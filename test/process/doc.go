@@ -3,10 +3,12 @@
 // package ledger.
 //
 //	child_test.go         the child: what it is told, what it says, how it writes, reads and ends
+//	flood_test.go         what a child does with a flood
 //	life_test.go          one life of a child, as its parent sees it
 //	scene_test.go         a channel, the parent's own end of it, and the ledger
 //	crash_test.go         SIGKILL between publish and confirm, between delivery and commit
 //	terminate_test.go     SIGTERM, also on a broker that is frozen
-//	descriptors_test.go   no file descriptor is to be had while connections are lost
-//	memory_test.go        a flood, and a small memory
+//	demo_test.go          SIGTERM to the demo
+//	descriptors_linux_test.go   no file descriptor is to be had while connections are lost
+//	memory_linux_test.go        a flood, and a small memory
 package process
