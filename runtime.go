@@ -163,7 +163,7 @@ func (rt *Runtime) Env() *actors.Env { return rt.env }
 // Subscribe gives the events of all endpoints of the Runtime from now on.
 func (rt *Runtime) Subscribe() *Subscription { return rt.hub.subscribe(nil) }
 
-// Close closes the endpoints that are still open, each in order, then the connections. The context bounds it; see Writer.Close. On a broker that is silent a call of the stream client comes back only by its
+// Close closes the endpoints that are still open, each in order, then the connections. The context bounds it; see Writer.Close. On a broker that is silent a goodbye comes back only by its
 // own time-out: connections that have not ended by then end by themselves, and the error says so. A second Close does nothing, and waits for the first and for them.
 func (rt *Runtime) Close(ctx context.Context) (err error) {
 	rt.closing.Do(func() {
