@@ -78,7 +78,7 @@ func (s *settings) window() int {
 	case s.Window > 0:
 		return s.Window
 	case s.Stream != nil:
-		return supervisor.DefaultStreamWindow
+		return s.Stream.DefaultWindow()
 	}
 	return supervisor.DefaultWindow
 }

@@ -99,7 +99,7 @@ type Config struct {
 	// LostAfter is how long the broker may take to miss a session whose connection was lost: three heartbeats; 30 s. Until then Remaining does not say that nothing is left.
 	LostAfter time.Duration
 
-	// Window and WindowBytes bound what a writer has unconfirmed at the broker; 1,000 records, on a stream 10,000, and 16 MiB. One record may be larger.
+	// Window and WindowBytes bound what a writer has unconfirmed at the broker; 1,000 records, on a stream 2,000, with SubEntries 10,000, and 16 MiB. One record may be larger.
 	Window, WindowBytes int
 	// StallAfter is how long a record may be unconfirmed until that is an event; when it is as long again, the producer is replaced. 30 s.
 	StallAfter time.Duration
@@ -174,7 +174,7 @@ func (c *Config) defaults() {
 		c.DataPort = c.Port
 	}
 	if c.Stream != nil {
-		def(&c.Window, DefaultStreamWindow)
+		def(&c.Window, c.Stream.DefaultWindow())
 		def(&c.Poll, DefaultStreamPoll)
 	}
 	def(&c.GroupSize, 1)
