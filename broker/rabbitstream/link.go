@@ -12,8 +12,9 @@ import (
 	"github.com/d2e2d648/weir/broker"
 )
 
-// maxSessions is how many sessions share a connection: their numbers are bytes.
-const maxSessions = 200
+// maxSessions is how many sessions a connection has in its life. Their numbers are bytes, and none is given twice: what the broker says late to the last owner of a number
+// would be taken by the next one.
+const maxSessions = 256
 
 // keeper has the links of one role, to publish or to consume. mu guards its links and all their accounts; no other lock is taken under it.
 type keeper struct {
@@ -32,7 +33,9 @@ type link struct {
 	wire
 
 	// The account.
-	here    map[*session]struct{} // all that have a number, from the opening until they have said goodbye
+	here    map[*session]struct{} // all that have not left, from the opening until they have said goodbye
+	numbers int                   // how many have been given
+	keys    map[string]bool       // of all who have ever been here
 	retired bool                  // takes no more
 	lost    bool                  // its connection is gone or silent: they need not say goodbye
 }
@@ -74,7 +77,7 @@ func (k *keeper) join(ctx context.Context, f *findings, s *session) (*link, erro
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.links = append(k.links, l)
-	l.here[s] = struct{}{}
+	l.admit(s)
 	return l, nil
 }
 
@@ -83,24 +86,26 @@ func (k *keeper) find(address string, s *session) *link {
 	defer k.mu.Unlock()
 	for _, l := range k.links {
 		if l.conn.at == address && l.fits(s) {
-			l.here[s] = struct{}{}
+			l.admit(s)
 			return l
 		}
 	}
 	return nil
 }
 
-// fits: a publisher's name may be there once.
+// fits: a publisher's name may be there once, since RabbitMQ finds the number to confirm to by it.
 func (l *link) fits(s *session) bool {
-	if l.retired || len(l.here) >= maxSessions {
-		return false
+	return !l.retired && l.numbers < maxSessions && !l.keys[s.key]
+}
+
+// admit gives the session its number, by which frames name it.
+func (l *link) admit(s *session) {
+	s.number = uint8(l.numbers)
+	l.numbers++
+	l.here[s] = struct{}{}
+	if s.key != "" {
+		l.keys[s.key] = true
 	}
-	for other := range l.here {
-		if s.key != "" && other.key == s.key {
-			return false
-		}
-	}
-	return true
 }
 
 // dial makes a link. The scout has just been where it goes.
@@ -109,7 +114,7 @@ func (k *keeper) dial(ctx context.Context, address string) (*link, error) {
 	if err := c.connect(ctx); err != nil {
 		return nil, err
 	}
-	l := &link{keeper: k, conn: c, here: map[*session]struct{}{}}
+	l := &link{keeper: k, conn: c, here: map[*session]struct{}{}, keys: map[string]bool{}}
 	l.wire.init()
 	k.port.tasks.Go(l.read)
 	k.port.tasks.Go(l.write)

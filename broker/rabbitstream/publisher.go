@@ -25,13 +25,15 @@ const (
 // pieceSize is how long a frame becomes before it is written, while there is more: the broker begins while the next one is encoded.
 const pieceSize = 256 << 10
 
-// publisher is one publishing session. The session's lock guards queue, unconfirmed and entries; the rest is the worker's.
+// publisher is one publishing session. The session's lock guards what stands above encoder; the rest is the worker's.
 type publisher struct {
 	session
 	config broker.PublisherConfig
 
 	queue       []broker.Batch
 	unconfirmed int
+	last        uint64            // that was published
+	done        broker.Marks      // up to last: what is confirmed, or never was published
 	entries     map[uint64]uint64 // of several: the first sequence, by which the broker confirms it, and the last one
 
 	encoder encoder
@@ -48,7 +50,7 @@ type entry struct {
 }
 
 func newPublisher(config broker.PublisherConfig) *publisher {
-	p := &publisher{config: config, encoder: encoder{appID: config.AppID, contentEncoding: config.ContentEncoding}}
+	p := &publisher{config: config, done: broker.NewMarks(1), encoder: encoder{appID: config.AppID, contentEncoding: config.ContentEncoding}}
 	p.stream, p.what = config.RoutingKey, "publish to stream "+strconv.Quote(config.RoutingKey)
 	if config.SubEntries > 1 {
 		p.entries = map[uint64]uint64{}
@@ -114,20 +116,27 @@ func (p *publisher) Publish(batch broker.Batch) {
 		p.mu.Unlock()
 		return
 	}
-	p.unconfirmed += len(batch.Records)
-	n := p.unconfirmed
-	if batch.First > 0 && n <= p.config.Window {
+	before, n := p.last, p.unconfirmed+len(batch.Records)
+	if batch.First > before && n <= p.config.Window {
+		p.note(batch.First, batch.Last())
 		p.queue = append(p.queue, batch)
 		p.mu.Unlock()
 		p.poke()
 		return
 	}
 	p.mu.Unlock()
-	if batch.First == 0 {
-		p.endLater(misuse(p.what, "a batch with the sequence 0"))
+	if batch.First <= before {
+		p.endLater(misuse(p.what, "a batch with the sequence %d behind %d: they must rise", batch.First, before))
 		return
 	}
 	p.endLater(failure(p.what, broker.ErrWindow, fmt.Errorf("%w: %d of %d", broker.ErrWindow, n, p.config.Window)))
+}
+
+// note notes that these are published. The session's lock is held.
+func (p *publisher) note(first, last uint64) {
+	p.done.Add(p.last+1, first-1)
+	p.unconfirmed += int(last - first + 1)
+	p.last = last
 }
 
 func (p *publisher) drop() { p.queue = nil }
@@ -243,52 +252,56 @@ func (p *publisher) take(key uint16, f *fields) {
 		p.fail(&refusal{f.u16(), "a record"})
 		return
 	}
-	events, n := p.confirmed(f)
-	if f.short {
-		p.fail(errFrame)
-		return
-	}
 	p.mu.Lock()
-	p.unconfirmed -= n
+	events := p.confirmed(f)
 	p.alive = true
 	over := p.state == over
 	p.mu.Unlock()
-	if !over && n > 0 {
+	switch {
+	case f.short:
+		p.fail(errFrame)
+	case !over && len(events) > 0:
 		p.Tell(events...)
 	}
 }
 
-// confirmed gives what the broker has now in ranges, and how many records that is.
-func (p *publisher) confirmed(f *fields) (events []broker.Event, n int) {
-	var last *broker.Confirmed
+// confirmed gives in ranges what the broker has now. What is confirmed already, or never was published, does not count. The session's lock is held.
+func (p *publisher) confirmed(f *fields) (events []broker.Event) {
+	var r broker.Range
 	for ids := f.take(8 * int(f.u32())); !f.short && len(ids) > 0; ids = ids[8:] {
 		from := binary.BigEndian.Uint64(ids)
-		to := p.endOf(from)
-		n += int(to - from + 1)
+		to, known := p.endOf(from)
 		switch {
-		case last != nil && from == last.Last+1:
-			last.Last = to
-		case last != nil && to+1 == last.First:
-			last.First = from
+		case !known:
+		case from == r.Last+1:
+			r.Last = to
+		case to+1 == r.First:
+			r.First = from
 		default:
-			last = &broker.Confirmed{First: from, Last: to}
-			events = append(events, last)
+			events = p.settle(events, r)
+			r = broker.Range{First: from, Last: to}
 		}
 	}
-	return events, n
+	return p.settle(events, r)
+}
+
+// settle takes a range for confirmed.
+func (p *publisher) settle(events []broker.Event, r broker.Range) []broker.Event {
+	r.Last = min(r.Last, p.last)
+	p.done.Missing(r.First, r.Last, func(first, last uint64) {
+		p.unconfirmed -= int(last - first + 1)
+		events = append(events, &broker.Confirmed{First: first, Last: last})
+	})
+	p.done.Add(r.First, r.Last)
+	return events
 }
 
 // endOf is the last sequence of the entry that begins there.
-func (p *publisher) endOf(first uint64) uint64 {
+func (p *publisher) endOf(first uint64) (last uint64, known bool) {
 	if p.entries == nil {
-		return first
+		return first, true
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	last, ok := p.entries[first]
-	if !ok {
-		return first
-	}
+	last, known = p.entries[first]
 	delete(p.entries, first)
-	return last
+	return last, known
 }

@@ -29,7 +29,7 @@ type session struct {
 	outbox.Outbox
 	what   string // for errors: publish to …, consume …
 	stream string
-	key    string // no two with the same on one connection; "" for any
+	key    string // no two with the same on one connection, one after the other neither; "" for any
 	self   endpoint
 	lease  *lease
 	port   *Port

@@ -38,26 +38,18 @@ func (w *wire) init() {
 
 var errNoAnswer = errors.New("the broker does not answer")
 
-// enlist gives the session its number, by which frames name it.
+// enlist has the session told what comes for its number.
 func (w *wire) enlist(s *session) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for i, other := range w.sessions {
-		if other == nil {
-			s.number, w.sessions[i] = uint8(i), s
-			return
-		}
-	}
-	panic("rabbitstream: a link has more sessions than places")
+	w.sessions[s.number] = s
 }
 
-// forget gives the number back.
+// forget has it told nothing any more.
 func (w *wire) forget(s *session) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.sessions[s.number] == s {
-		w.sessions[s.number] = nil
-	}
+	w.sessions[s.number] = nil
 }
 
 // paper is a buffer for a frame that say gets.
@@ -276,9 +268,6 @@ func (l *link) heard(key uint16, f *fields) error {
 func (w *wire) session(number uint8) *session {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if int(number) >= len(w.sessions) {
-		return nil
-	}
 	return w.sessions[number]
 }
 

@@ -169,7 +169,7 @@ func TestEntriesOfSeveral(t *testing.T) {
 	}
 }
 
-// Whatever the order in which the broker names what it has, records become ranges; an entry of several stands for all of its own.
+// Whatever the order in which the broker names what it has, records become ranges; an entry of several stands for all of its own. What was not published, or is confirmed already, does not count.
 func TestConfirmsBecomeRanges(t *testing.T) {
 	ids := func(all ...uint64) *fields {
 		f := frame(nil).u32(uint32(len(all)))
@@ -179,29 +179,37 @@ func TestConfirmsBecomeRanges(t *testing.T) {
 		return &fields{b: f}
 	}
 	alone := newPublisher(broker.PublisherConfig{RoutingKey: "s"})
+	alone.note(11, 20)
+	alone.note(31, 40)
 	several := newPublisher(broker.PublisherConfig{RoutingKey: "s", SubEntries: 10})
 	several.entries = map[uint64]uint64{1: 10, 11: 20, 21: 25}
+	several.note(1, 25)
+	fresh := newPublisher(broker.PublisherConfig{RoutingKey: "s"})
 	for _, test := range []struct {
 		p    *publisher
 		f    *fields
-		n    int
+		left int
 		want string
 	}{
-		{alone, ids(1, 2, 3, 4), 4, "[1-4]"},
-		{alone, ids(4, 3, 2, 1), 4, "[1-4]"},
-		{alone, ids(1, 2, 5, 6, 9), 5, "[1-2 5-6 9-9]"},
-		{alone, ids(), 0, "[]"},
-		{several, ids(11, 1), 20, "[1-20]"},
-		{several, ids(21), 5, "[21-25]"},
+		{fresh, ids(0, 1, 2), 0, "[]"},
+		{alone, ids(11, 12, 13), 17, "[11-13]"},
+		{alone, ids(12, 13, 14), 16, "[14-14]"},
+		{alone, ids(18, 17, 16, 15), 12, "[15-18]"},
+		{alone, ids(0, 1, 10, 21, 30, 41, 1<<63, 1<<64-1), 12, "[]"},
+		{alone, ids(31, 32, 36, 37, 40), 7, "[31-32 36-37 40-40]"},
+		{alone, ids(19, 20, 21), 5, "[19-20]"},
+		{alone, ids(), 5, "[]"},
+		{alone, ids(33, 34, 35, 36, 37, 38, 39), 0, "[33-35 38-39]"},
+		{several, ids(11, 1, 2, 12), 5, "[1-20]"},
+		{several, ids(21, 1), 0, "[21-25]"},
 	} {
-		events, n := test.p.confirmed(test.f)
 		got := []string{}
-		for _, e := range events {
+		for _, e := range test.p.confirmed(test.f) {
 			c := e.(*broker.Confirmed)
 			got = append(got, fmt.Sprint(c.First, "-", c.Last))
 		}
-		if n != test.n || fmt.Sprint(got) != test.want {
-			t.Errorf("%v of %d records, want %s of %d", got, n, test.want, test.n)
+		if left := test.p.unconfirmed; left != test.left || fmt.Sprint(got) != test.want {
+			t.Errorf("%v, and %d records are left, want %s and %d", got, left, test.want, test.left)
 		}
 	}
 	if len(several.entries) > 0 {
