@@ -60,14 +60,14 @@ func (f *fields) chunk() (c chunk, err error) {
 func (c *chunk) unpack(f *fields, from uint64, properties bool) ([]broker.Record, error) {
 	rest := f.take(int(c.size))
 	switch {
-	case f.short || c.end-c.first > uint64(len(rest)):
-		return nil, fmt.Errorf("%w: a chunk of %d bytes with %d records", errFrame, c.size, c.end-c.first)
+	case f.short:
+		return nil, fmt.Errorf("%w: a chunk of %d bytes that has fewer", errFrame, c.size)
 	case crc32.ChecksumIEEE(rest) != c.checksum:
 		return nil, fmt.Errorf("%w: the checksum of the chunk at offset %d is wrong", errFrame, c.first)
 	}
 	u := unpacking{next: c.first, from: from, properties: properties}
-	if c.end > from {
-		u.records = make([]broker.Record, 0, c.end-max(c.first, from))
+	if c.end > from { // records that are compressed may have less than a byte each
+		u.records = make([]broker.Record, 0, min(c.end-max(c.first, from), uint64(len(rest))))
 	}
 	for len(rest) > 0 {
 		var err error

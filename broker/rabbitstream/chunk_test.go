@@ -2,13 +2,18 @@ package rabbitstream
 
 import (
 	"bytes"
+	"compress/gzip"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"io"
 	"math/rand/v2"
 	"testing"
 
+	"github.com/klauspost/compress/snappy"
+	"github.com/klauspost/compress/zstd"
+	"github.com/pierrec/lz4"
 	"github.com/rabbitmq/rabbitmq-stream-go-client/pkg/amqp"
 	"github.com/rabbitmq/rabbitmq-stream-go-client/pkg/message"
 	"github.com/rabbitmq/rabbitmq-stream-go-client/pkg/stream"
@@ -105,6 +110,54 @@ func TestUnpackRefuses(t *testing.T) {
 		got, err := unpack(delivered(0, len(bodies), spoiled[:1+r.IntN(len(spoiled))]), 0)
 		if err != nil && !errors.Is(err, errFrame) || err == nil && len(got) != len(bodies) {
 			t.Fatalf("%x: %d records, %v", spoiled, len(got), err)
+		}
+	}
+}
+
+// packed is an entry of several that is compressed.
+func packed(t *testing.T, how uint8, count int, plain []byte) frame {
+	t.Helper()
+	var b bytes.Buffer
+	var w io.WriteCloser
+	switch how {
+	case packedGzip:
+		w = gzip.NewWriter(&b)
+	case packedSnappy:
+		w = snappy.NewBufferedWriter(&b)
+	case packedLZ4:
+		w = lz4.NewWriter(&b)
+	case packedZstd:
+		w, _ = zstd.NewWriter(&b, zstd.WithEncoderConcurrency(1))
+	}
+	if _, err := w.Write(plain); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return frame(nil).u8(severalRecords | how<<4).u16(uint16(count)).u32(uint32(len(plain))).bytes(b.Bytes())
+}
+
+// messages are what an entry of several has inside.
+func messages(n int, body string) (plain []byte) {
+	m := (&encoder{}).append(nil, 1, &broker.Record{Body: []byte(body)})
+	for range n {
+		plain = append(binary.BigEndian.AppendUint32(plain, uint32(len(m))), m...)
+	}
+	return plain
+}
+
+// Records that are much alike become less than a byte each.
+func TestUnpackWhatIsPackedWell(t *testing.T) {
+	const n = 10_000
+	for how := packedGzip; how <= packedZstd; how++ {
+		b := packed(t, how, n, messages(n, "alike"))
+		if how != packedSnappy && len(b) > n {
+			t.Fatalf("compressed in way %d they have %d bytes", how, len(b))
+		}
+		got, err := unpack(delivered(7, n, b), 7)
+		if err != nil || len(got) != n || string(got[n-1].Body) != "alike" || got[n-1].Offset != 7+n-1 {
+			t.Errorf("compressed in way %d: %d records, %v", how, len(got), err)
 		}
 	}
 }
