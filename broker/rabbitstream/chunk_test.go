@@ -162,39 +162,6 @@ func TestUnpackWhatIsPackedWell(t *testing.T) {
 	}
 }
 
-// Whatever other clients put into a message, the body is what the stream client finds.
-func TestBodyIsWhatTheClientFinds(t *testing.T) {
-	header := &amqp.MessageHeader{Durable: true}
-	for what, m := range map[string]*amqp.Message{
-		"a body":                {Data: [][]byte{[]byte("body")}},
-		"an empty one":          {Data: [][]byte{{}}},
-		"a long one":            {Data: [][]byte{bytes.Repeat([]byte("x"), 1000)}},
-		"two sections":          {Data: [][]byte{[]byte("one, "), []byte("two")}},
-		"none":                  {Properties: &amqp.MessageProperties{MessageID: "1"}},
-		"a value":               {Value: []byte("value")},
-		"a header":              {Header: header, Data: [][]byte{[]byte("body")}},
-		"annotations":           {Annotations: amqp.Annotations{"x-one": "1"}, DeliveryAnnotations: amqp.Annotations{"x-two": "2"}, Data: [][]byte{[]byte("body")}},
-		"a footer":              {Data: [][]byte{[]byte("body")}, Footer: amqp.Annotations{"x-last": "1"}},
-		"empty properties":      {Properties: &amqp.MessageProperties{}, Data: [][]byte{[]byte("body")}},
-		"properties of its own": {ApplicationProperties: map[string]any{"a": "1", "b": int64(2)}, Data: [][]byte{bytes.Repeat([]byte("y"), 300)}},
-	} {
-		encoded, err := m.MarshalBinary()
-		if err != nil {
-			t.Fatal(err)
-		}
-		var judge amqp.Message
-		if err := judge.UnmarshalBinary(encoded); err != nil {
-			t.Fatal(err)
-		}
-		if body, _ := decode(encoded, false); !bytes.Equal(body, bodyOf(&judge)) {
-			t.Errorf("%s: %q, want %q", what, body, bodyOf(&judge))
-		}
-	}
-	for n := range 300 { // what makes no sense has no body, or a part of one
-		decode(bytes.Repeat([]byte{0, typeSmallULong, sectionData, typeBinary32, 0xff}, 1+n/5)[:n], false)
-	}
-}
-
 // Entries that other clients have compressed are read.
 func TestCompressedSubEntries(t *testing.T) {
 	none := stream.Compression{}

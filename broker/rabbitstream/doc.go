@@ -8,8 +8,7 @@
 //	sink ◄── outbox ◄── confirms, chunks ◄──────────────────────────────────────────── reader ◄──
 //
 // The frames are weir's own, as over AMQP: the stream client makes an object, a map entry and a look at the clock of each record that it publishes, hands the socket 4 KiB at a
-// time, allocates seven times for each record that it reads, and has calls that can hang for ever. Its decoder serves for messages that are more than a body, or whose properties
-// are asked for (decode.go).
+// time, allocates seven times for each record that it reads, and has calls that can hang for ever; its decoder panics on some messages and allocates what they say. So the client only serves as the peer in tests.
 //   - Before each opening a [scout] does the whole handshake on a connection of its own, with a deadline, and asks there: is the stream there, what is stored under the
 //     names. It also finds out where a consumer begins, which is then asked for by its offset, so that nothing is missed that is published between the two; and what a
 //     consumer has ahead (see peek.go);
@@ -28,6 +27,9 @@
 // the broker, which the alarm does not stop: for twice Heartbeat, at least 6 s.
 //
 // A chunk whose checksum is wrong, or that makes no sense, ends its session. Compressed sub-entries, of which weir writes none, are read.
+//
+// Of a message weir reads the data, the properties that it knows and the headers that are text; all else is skipped. One that makes no sense is handed over like any other, for the reader's codec to refuse: its body
+// is the data that was found, or else the whole message.
 //
 // A reader who keeps one body keeps its whole chunk, some hundred KiB in the mean.
 //

@@ -9,8 +9,11 @@ import (
 
 // Type codes and sections of AMQP 1.0, in which streams keep records.
 const (
+	typeDescribed                 = 0x00
 	typeNull                      = 0x40
-	typeSmallULong                = 0x53
+	typeULong0                    = 0x44
+	typeSmallULong, typeULong     = 0x53, 0x80
+	typeUUID                      = 0x98
 	typeBinary8, typeBinary32     = 0xa0, 0xb0
 	typeString8, typeString32     = 0xa1, 0xb1
 	typeSymbol8, typeSymbol32     = 0xa3, 0xb3
@@ -19,6 +22,7 @@ const (
 	sectionProperties, sectionOwn = 0x73, 0x74
 	sectionData                   = 0x75
 	fieldEncoding, fieldGroup     = 7, 10
+	fieldID                       = 0
 )
 
 // encoder encodes the records of a session. RabbitMQ 4 takes the AMQP 0-9-1 property app_id for group-id, and so does this.
