@@ -33,6 +33,13 @@ const (
 	packedZstd
 )
 
+// What compressed entries of a chunk may become in all, or as many times its size, and what a record counts beside its bytes. A publisher can make of a few bytes as many as it likes.
+const (
+	maxPlain      = 64 << 20
+	maxPlainTimes = 16
+	recordCost    = 64
+)
+
 // chunk is the head of one, whose records have the offsets from first to before end.
 type chunk struct {
 	first, end     uint64
@@ -65,9 +72,9 @@ func (c *chunk) unpack(f *fields, from uint64, properties bool) ([]broker.Record
 	case crc32.ChecksumIEEE(rest) != c.checksum:
 		return nil, fmt.Errorf("%w: the checksum of the chunk at offset %d is wrong", errFrame, c.first)
 	}
-	u := unpacking{next: c.first, from: from, properties: properties}
-	if c.end > from { // records that are compressed may have less than a byte each
-		u.records = make([]broker.Record, 0, min(c.end-max(c.first, from), uint64(len(rest))))
+	u := unpacking{next: c.first, from: from, properties: properties, left: max(maxPlain, maxPlainTimes*int64(len(rest)))}
+	if c.end > from { // records have at least 4 bytes each, but compressed ones
+		u.records = make([]broker.Record, 0, min(c.end-max(c.first, from), uint64(len(rest)/4)))
 	}
 	for len(rest) > 0 {
 		var err error
@@ -91,6 +98,7 @@ type unpacking struct {
 	records    []broker.Record
 	next, from uint64
 	properties bool
+	left       int64 // what compressed entries may still become
 }
 
 // one takes one record, and gives what is behind it.
@@ -112,32 +120,53 @@ func (u *unpacking) one(b []byte) (rest []byte, err error) {
 	return b[n:], nil
 }
 
-// several takes an entry of several.
+// several takes an entry of several. What is inside is its publisher's word alone, which the broker does not look at: what of it cannot be read is handed over all the same.
 func (u *unpacking) several(b []byte) (rest []byte, err error) {
 	f := fields{b: b}
 	packed := f.u8() >> 4 & 7
-	count, plainSize := f.u16(), f.u32()
+	count, size := int(f.u16()), f.u32()
 	content := f.take(int(f.u32()))
 	if f.short {
 		return nil, errFrame
 	}
 	if packed != packedNot {
-		if content, err = unpacked(packed, content, int(plainSize)); err != nil {
-			return nil, err
+		plain, ok := u.unpacked(packed, content, size, count)
+		if !ok {
+			u.unread(content, count)
+			return f.b, nil
 		}
+		content = plain
 	}
-	for range count {
-		if content, err = u.one(content); err != nil {
-			return nil, err
+	for ; count > 0; count-- {
+		behind, err := u.one(content)
+		if err != nil {
+			u.unread(content, count)
+			break
 		}
+		content = behind
 	}
 	return f.b, nil
 }
 
-// unpacked gives what was compressed, which must have the size that is said of it.
-func unpacked(how uint8, content []byte, size int) (plain []byte, err error) {
+// unread has one record for the n that cannot be read, at the last of their offsets, so that who has it has them all.
+func (u *unpacking) unread(content []byte, n int) {
+	u.next += uint64(n)
+	if n > 0 && u.next > u.from {
+		u.records = append(u.records, broker.Record{Offset: u.next - 1, Body: content[:len(content):len(content)]})
+	}
+}
+
+// unpacked gives what was compressed, if the chunk may still become so much, and it has the size that is said of it.
+func (u *unpacking) unpacked(how uint8, content []byte, size uint32, count int) (plain []byte, ok bool) {
+	cost := int64(size) + int64(count)*recordCost
+	if cost > u.left {
+		return nil, false
+	}
+	u.left -= cost
+	plain = make([]byte, int(size)+1)
 	packed := bytes.NewReader(content)
 	var from io.Reader
+	var err error
 	switch how {
 	case packedGzip:
 		from, err = gzip.NewReader(packed)
@@ -145,23 +174,25 @@ func unpacked(how uint8, content []byte, size int) (plain []byte, err error) {
 		from = snappy.NewReader(packed)
 	case packedLZ4:
 		from = lz4.NewReader(packed)
-	case packedZstd:
-		var d *zstd.Decoder
-		if d, err = zstd.NewReader(packed, zstd.WithDecoderConcurrency(1)); err == nil {
-			defer d.Close()
-		}
-		from = d
+	case packedZstd: // a stream would have a window as large as it says
+		plain, err = unpackedZstd(content, plain[:0:size])
+		return plain, err == nil && len(plain) == int(size)
 	default:
-		err = fmt.Errorf("compressed in a way %d that is not known", how)
+		return nil, false
 	}
-	if err == nil {
-		plain, err = io.ReadAll(io.LimitReader(from, int64(size)+1))
+	if err != nil {
+		return nil, false
 	}
-	switch {
-	case err != nil:
-		return nil, fmt.Errorf("%w: compressed records: %w", errFrame, err)
-	case len(plain) != size:
-		return nil, fmt.Errorf("%w: compressed records have %d bytes at least and say %d", errFrame, len(plain), size)
+	n, err := io.ReadFull(from, plain)
+	return plain[:n], n == int(size) && (err == io.ErrUnexpectedEOF || err == io.EOF)
+}
+
+// unpackedZstd fills what there is room for.
+func unpackedZstd(content, room []byte) ([]byte, error) {
+	d, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecodeAllCapLimit(true))
+	if err != nil {
+		return nil, err
 	}
-	return plain, nil
+	defer d.Close()
+	return d.DecodeAll(content, room)
 }

@@ -26,7 +26,9 @@
 // A publisher's connection that is half-open, while the broker answers scouts, cannot be told from one that an alarm keeps from being read: it is given up when nothing has come for two heartbeats of
 // the broker, which the alarm does not stop: for twice Heartbeat, at least 6 s.
 //
-// A chunk whose checksum is wrong, or that makes no sense, ends its session. Compressed sub-entries, of which weir writes none, are read.
+// A chunk whose checksum is wrong, or whose entries are not where it says, ends its session: the broker has made it. What is inside an entry of several is its publisher's word alone. Compressed ones, of which weir writes none, are read, as long as
+// a chunk's do not become more than 64 MiB in all, or 16 times the chunk, with 64 bytes for each record. An entry that is beyond that, that is compressed in a way that is not known, or that is broken or has fewer records than it says, stops no
+// reader: for all its records that cannot be read there is one, at the last of their offsets, with the bytes that could not be read as its body, for the reader's codec to refuse.
 //
 // Of a message weir reads the data, the properties that it knows and the headers that are text; all else is skipped. One that makes no sense is handed over like any other, for the reader's codec to refuse: its body
 // is the data that was found, or else the whole message.
