@@ -15,7 +15,7 @@ const (
 	maxFrame = 1 << 20
 	// answerLimit is how long an answer is waited for.
 	answerLimit = 5 * time.Second
-	// maxOpenings are carried out at a time.
+	// maxOpenings is how many may look around at a time before they open: each is a connection. What comes behind that, under an alarm, is not answered, and takes the place of no other.
 	maxOpenings = 16
 	// closeLimit is what is left for that when the port is closed, and to a connection that is for its last frames.
 	closeLimit = 2 * time.Second

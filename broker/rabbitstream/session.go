@@ -121,21 +121,31 @@ func (s *session) begin() error {
 	}
 }
 
-// tryOpen has the session opened.
-func (s *session) tryOpen() error {
+// lookAround sends a scout, when it is the session's turn.
+func (s *session) lookAround() (f findings, err error) {
 	select {
 	case s.port.openings <- struct{}{}:
 	case <-s.ctx.Done():
-		return s.ended()
+		return f, s.ended()
 	}
 	defer func() { <-s.port.openings }()
-	f, err := s.port.look(s.ctx, s.self.question())
+	f, err = s.port.look(s.ctx, s.self.question())
 	switch {
 	case s.ctx.Err() != nil:
-		return s.ended()
+		return f, s.ended()
 	case err != nil:
 		kind, _ := errorKind(err)
-		return failure(s.what, kind, err)
+		return f, failure(s.what, kind, err)
+	}
+	return f, nil
+}
+
+// tryOpen has the session opened.
+func (s *session) tryOpen() error {
+	f, err := s.lookAround()
+	switch {
+	case err != nil:
+		return err
 	case f.missing:
 		return s.missing()
 	}

@@ -57,6 +57,37 @@ func TestOpeningThatIsNotAnswered(t *testing.T) {
 	}
 }
 
+// Under an alarm of the disk RabbitMQ reads no publishers' connections: their openings are not answered. Others, of consumers, do not wait for them.
+func TestOpeningsThatAreNotAnsweredHoldUpNoOthers(t *testing.T) {
+	asked := make(chan struct{}, 2*maxOpenings)
+	p := fakeBroker(t, func(_ net.Conn, key uint16, f *fields) []byte {
+		switch key {
+		case declarePublisher:
+			asked <- struct{}{}
+			return nil
+		}
+		return yes(key, f)
+	})
+	p.answer = 10 * time.Second
+	var waiting []*sink
+	for range 2 * maxOpenings {
+		_, s := openPublisher(t, p, broker.PublisherConfig{RoutingKey: "s"})
+		waiting = append(waiting, s)
+	}
+	_, s := openConsumer(t, p, broker.ConsumerConfig{Queue: "s", Stream: &broker.StreamOffset{From: broker.FromOffset}})
+	await[*broker.Opened](t, s)
+	for range waiting {
+		<-asked
+	}
+	for _, s := range waiting {
+		s.mu.Lock()
+		if len(s.events) > 0 {
+			t.Errorf("a publisher was told %T before", s.events[0])
+		}
+		s.mu.Unlock()
+	}
+}
+
 // Why the broker closes a connection is told, and it is told that this was heard.
 func TestBrokerCloses(t *testing.T) {
 	heard := make(chan struct{})
