@@ -84,10 +84,7 @@ func (c *consumer) declare(f *findings) error {
 	return err
 }
 
-func (c *consumer) undo() error {
-	_, err := c.request(c.port.answer, nil, unsubscribe, "the end of the subscription", func(f frame) frame { return f.u8(c.number) })
-	return err
-}
+func (c *consumer) goodbye() uint16 { return unsubscribe }
 
 func (c *consumer) pulse(limit time.Duration) error {
 	_, _, err := c.ask(limit)

@@ -91,10 +91,7 @@ func (p *publisher) declare(*findings) error {
 	return err
 }
 
-func (p *publisher) undo() error {
-	_, err := p.request(p.port.answer, nil, deletePublisher, "the goodbye", func(f frame) frame { return f.u8(p.number) })
-	return err
-}
+func (p *publisher) goodbye() uint16 { return deletePublisher }
 
 // pulse asks for the last sequence, which who may only write may not know; and is told so.
 func (p *publisher) pulse(limit time.Duration) error {

@@ -60,8 +60,8 @@ type endpoint interface {
 	question() question
 	// declare opens it on its link.
 	declare(*findings) error
-	// undo closes what declare has opened.
-	undo() error
+	// goodbye is the command that closes what declare has opened.
+	goodbye() uint16
 	// take takes a frame that came for it. The link's reader calls it.
 	take(key uint16, f *fields)
 	// pulse asks the broker for an answer.
@@ -98,7 +98,7 @@ func (s *session) work() {
 	}
 	s.end(s.serve())
 	if !s.gone && !s.link.isLost() {
-		if err := s.self.undo(); err != nil {
+		if err := s.undo(); err != nil {
 			s.link.doubt()
 		}
 	}
@@ -350,13 +350,25 @@ func (s *session) patient() bool {
 	return err == nil
 }
 
-// request asks on the link, and gives what follows the code.
+// request asks on the link until the session is over, and gives what follows the code.
 func (s *session) request(limit time.Duration, patient func() bool, key uint16, what string, arguments func(frame) frame) (*fields, error) {
-	f, err := s.link.ask(limit, patient, key, arguments)
-	if err != nil {
+	f, err := s.link.ask(s.ctx, limit, patient, key, arguments)
+	switch {
+	case err != nil && s.ctx.Err() != nil:
+		return nil, s.ended()
+	case err != nil:
 		return nil, err
 	}
 	return f, ok(f, what)
+}
+
+// undo says goodbye, also for a session that is over.
+func (s *session) undo() error {
+	f, err := s.link.ask(context.Background(), s.port.answer, nil, s.self.goodbye(), func(f frame) frame { return f.u8(s.number) })
+	if err != nil {
+		return err
+	}
+	return ok(f, "the goodbye")
 }
 
 func (s *session) now() state {

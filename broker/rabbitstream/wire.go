@@ -1,6 +1,7 @@
 package rabbitstream
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -82,8 +83,8 @@ func (w *wire) poke() {
 	}
 }
 
-// ask sends a command with what arguments append, and waits for its answer: for the limit, and again where patient, asked then, says so (nil: no).
-func (l *link) ask(limit time.Duration, patient func() bool, key uint16, arguments func(frame) frame) (*fields, error) {
+// ask sends a command with what arguments append, and waits for its answer: for the limit, and again where patient, asked then, says so (nil: no); and no longer than the context.
+func (l *link) ask(ctx context.Context, limit time.Duration, patient func() bool, key uint16, arguments func(frame) frame) (*fields, error) {
 	answered := make(chan *fields, 1)
 	id, err := l.expect(answered)
 	if err != nil {
@@ -105,11 +106,12 @@ func (l *link) ask(limit time.Duration, patient func() bool, key uint16, argumen
 			closing = nil
 			timer.Reset(min(limit, closeLimit))
 			continue
+		case <-ctx.Done():
 		case <-timer.C:
-		}
-		if p.ctx.Err() == nil && patient != nil && patient() {
-			timer.Reset(limit)
-			continue
+			if p.ctx.Err() == nil && patient != nil && patient() {
+				timer.Reset(limit)
+				continue
+			}
 		}
 		l.mu.Lock()
 		delete(l.answers, id)

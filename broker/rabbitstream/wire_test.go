@@ -88,6 +88,42 @@ func TestOpeningsThatAreNotAnsweredHoldUpNoOthers(t *testing.T) {
 	}
 }
 
+// Who is aborted waits for no answer any more: its connection goes with it.
+func TestAbortWaitsForNoAnswer(t *testing.T) {
+	for what, last := range map[string]uint16{"the opening": declarePublisher, "the last sign of life": querySequence} {
+		t.Run(what, func(t *testing.T) {
+			asked, gone := make(chan net.Conn, 10), make(chan net.Conn, 10)
+			p := fakeBroker(t, func(nc net.Conn, key uint16, f *fields) []byte {
+				switch key {
+				case last:
+					asked <- nc
+					return nil
+				case closeConnection:
+					gone <- nc
+					return nil
+				}
+				return yes(key, f)
+			})
+			p.answer = time.Hour
+			publisher, s := openPublisher(t, p, broker.PublisherConfig{RoutingKey: "s"})
+			if last != declarePublisher {
+				await[*broker.Opened](t, s)
+				publisher.Close()
+			}
+			own := <-asked
+			publisher.Abort()
+			late := time.After(patience)
+			for closed := net.Conn(nil); closed != own; { // the scout's goes, too
+				select {
+				case closed = <-gone:
+				case <-late:
+					t.Fatal("the connection is still there")
+				}
+			}
+		})
+	}
+}
+
 // Why the broker closes a connection is told, and it is told that this was heard.
 func TestBrokerCloses(t *testing.T) {
 	heard := make(chan struct{})
