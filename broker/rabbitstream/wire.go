@@ -4,17 +4,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
 // wire is what goes over a link's connection. One goroutine reads, and hands frames to sessions and answers to who has asked; one writes what has gathered, with one
 // system call where it can. So no session waits for the socket, and what is not answered in time can be given up.
 type wire struct {
-	wake chan struct{}
+	wake   chan struct{}
+	pieces atomic.Uint64 // how many have come, of frames that are no heartbeats
 
 	mu       sync.Mutex
 	out      [][]byte // frames, whole ones
@@ -83,7 +84,8 @@ func (w *wire) poke() {
 	}
 }
 
-// ask sends a command with what arguments append, and waits for its answer: for the limit, and again where patient, asked then, says so (nil: no); and no longer than the context.
+// ask sends a command with what arguments append, and waits for its answer: for the limit, and again where something has come since, behind which it may wait, or where patient, asked then, says so
+// (nil: no); and no longer than the context.
 func (l *link) ask(ctx context.Context, limit time.Duration, patient func() bool, key uint16, arguments func(frame) frame) (*fields, error) {
 	answered := make(chan *fields, 1)
 	id, err := l.expect(answered)
@@ -93,6 +95,7 @@ func (l *link) ask(ctx context.Context, limit time.Duration, patient func() bool
 	l.say(arguments(newFrame(key).u32(id)).sealed())
 	timer := time.NewTimer(limit)
 	defer timer.Stop()
+	before := l.pieces.Load()
 	p := l.keeper.port
 	closing := p.ctx.Done()
 	for {
@@ -108,7 +111,9 @@ func (l *link) ask(ctx context.Context, limit time.Duration, patient func() bool
 			continue
 		case <-ctx.Done():
 		case <-timer.C:
-			if p.ctx.Err() == nil && patient != nil && patient() {
+			now := l.pieces.Load()
+			if p.ctx.Err() == nil && (now != before || patient != nil && patient()) {
+				before = now
 				timer.Reset(limit)
 				continue
 			}
@@ -239,8 +244,13 @@ func (l *link) next() (key uint16, f *fields, err error) {
 		return 0, nil, errFrame
 	}
 	b := make([]byte, size)
-	_, err = io.ReadFull(l.conn.read, b)
-	return key, &fields{b: b}, err
+	for at := 0; at < len(b); l.pieces.Add(1) { // a heartbeat has nothing
+		n, err := l.conn.read.Read(b[at:])
+		if at += n; err != nil {
+			return 0, nil, err
+		}
+	}
+	return key, &fields{b: b}, nil
 }
 
 func (l *link) heard(key uint16, f *fields) error {

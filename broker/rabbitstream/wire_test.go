@@ -5,6 +5,7 @@ import (
 	"net"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -285,6 +286,37 @@ func TestConfirmsBecomeRanges(t *testing.T) {
 	alone.take(publishConfirm, &fields{b: frame(nil).u32(3).u64(1)})
 	if alone.trouble == nil {
 		t.Error("a frame that is too short is no trouble")
+	}
+}
+
+// On a slow network an answer waits behind chunks, of others too: while some of them comes, the broker is not silent.
+func TestAnswerBehindASlowChunk(t *testing.T) {
+	const pieces, pause = 60, 50 * time.Millisecond
+	b, bodies := entries(0)
+	var once sync.Once
+	p := fakeBroker(t, func(nc net.Conn, key uint16, f *fields) []byte {
+		if key == queryOffset {
+			once.Do(func() {
+				chunk := append(newFrame(deliver).u8(0), delivered(0, len(bodies), b)...).sealed()
+				for i := range pieces {
+					_, _ = nc.Write(chunk[len(chunk)*i/pieces : len(chunk)*(i+1)/pieces])
+					time.Sleep(pause)
+				}
+			})
+		}
+		return yes(key, f)
+	})
+	p.config.Heartbeat = 2 * time.Second
+	at := &broker.StreamOffset{From: broker.FromOffset}
+	_, first := openConsumer(t, p, broker.ConsumerConfig{Queue: "s", Stream: at})
+	await[*broker.Opened](t, first)
+	_, second := openConsumer(t, p, broker.ConsumerConfig{Queue: "s", Stream: at})
+	await[*broker.Opened](t, second)
+	await[*broker.Delivered](t, first)
+	second.mu.Lock()
+	defer second.mu.Unlock()
+	if len(second.events) > 0 {
+		t.Errorf("the other session was told %T", second.events[0])
 	}
 }
 
