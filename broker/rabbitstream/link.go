@@ -20,10 +20,10 @@ const maxSessions = 256
 type keeper struct {
 	port    *Port
 	purpose string
-	making  chan struct{} // one link is made at a time: who waits may find it good enough
 
-	mu    sync.Mutex
-	links []*link
+	mu     sync.Mutex
+	links  []*link
+	making map[string]chan struct{} // one link to an address is made at a time: who waits may find it good enough
 }
 
 // link is one connection and its sessions. It is given up with the last of them, or when something has gone wrong with it.
@@ -41,7 +41,7 @@ type link struct {
 }
 
 func (k *keeper) init(p *Port, purpose string) {
-	k.port, k.purpose, k.making = p, purpose, make(chan struct{}, 1)
+	k.port, k.purpose, k.making = p, purpose, map[string]chan struct{}{}
 }
 
 // at is the node for a session: where the scout was, or in a cluster the leader for who publishes, and for who consumes one of the replicas, if there are any.
@@ -55,18 +55,22 @@ func (k *keeper) at(f *findings) string {
 	return f.leader
 }
 
-// join gives a link on which the session may be opened; opened must follow.
+// join gives a link on which the session may be opened; opened must follow. It blocks for one DialTimeout at most.
 func (k *keeper) join(ctx context.Context, f *findings, s *session) (*link, error) {
 	address := k.at(f)
 	if l := k.find(address, s); l != nil {
 		return l, nil
 	}
+	limit := k.port.config.DialTimeout
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("%s: no connection within %v", address, limit))
+	defer cancel()
+	turn := k.turn(address)
 	select {
-	case k.making <- struct{}{}:
+	case turn <- struct{}{}:
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}
-	defer func() { <-k.making }()
+	defer func() { <-turn }()
 	if l := k.find(address, s); l != nil {
 		return l, nil
 	}
@@ -79,6 +83,18 @@ func (k *keeper) join(ctx context.Context, f *findings, s *session) (*link, erro
 	k.links = append(k.links, l)
 	l.admit(s)
 	return l, nil
+}
+
+// turn is filled by who makes a link to the address.
+func (k *keeper) turn(address string) chan struct{} {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	turn := k.making[address]
+	if turn == nil {
+		turn = make(chan struct{}, 1)
+		k.making[address] = turn
+	}
+	return turn
 }
 
 func (k *keeper) find(address string, s *session) *link {
@@ -171,6 +187,7 @@ func (l *link) fail(cause error) {
 	all := slices.Collect(maps.Keys(l.here))
 	k.mu.Unlock()
 	l.cut(cause)
+	cause = l.lostBy() // it may have been known: closing the connection makes the reader fail, too
 	kind := broker.ErrUnavailable
 	if errors.Is(cause, broker.ErrClosed) {
 		kind = broker.ErrClosed

@@ -89,6 +89,53 @@ func TestOpeningsThatAreNotAnsweredHoldUpNoOthers(t *testing.T) {
 	}
 }
 
+// A node that takes connections and says nothing holds up only those who want to go there, and those no longer than one connection takes.
+func TestNodeThatDoesNotAnswerHoldsUpNoOthers(t *testing.T) {
+	dialled := make(chan struct{}, 100)
+	frozen := startFake(t, func(int, net.Conn) { dialled <- struct{}{} })
+	leads := func(key uint16, f *fields, here string) []byte {
+		id := f.u32()
+		if key != metadata {
+			return newFrame(key | answer).u32(id).u16(codeOK).sealed()
+		}
+		f.u32()
+		leader := here
+		if f.text() == "frozen" {
+			leader = frozen
+		}
+		host, port, _ := net.SplitHostPort(leader)
+		n, _ := net.LookupPort("tcp", port)
+		return newFrame(key | answer).u32(id).u32(1).u16(0).text(host).u32(uint32(n)).u32(1).text("s").u16(codeOK).u16(0).u32(0).sealed()
+	}
+	p := fakePort(t, startFake(t, func(_ int, nc net.Conn) {
+		here := nc.LocalAddr().String()
+		answerAs(nc, 0, "", func(key uint16, f *fields) []byte { return leads(key, f, here) })
+	}))
+	p.config.Advertised, p.config.DialTimeout = true, 5*time.Second
+	var waiting []*sink
+	for range maxOpenings + 2 {
+		_, s := openPublisher(t, p, broker.PublisherConfig{RoutingKey: "frozen"})
+		waiting = append(waiting, s)
+	}
+	<-dialled
+	begin := time.Now()
+	_, s := openPublisher(t, p, broker.PublisherConfig{RoutingKey: "good"})
+	await[*broker.Opened](t, s)
+	for _, s := range waiting {
+		s.mu.Lock()
+		if len(s.events) > 0 {
+			t.Errorf("a publisher that waits was told %T before", s.events[0])
+		}
+		s.mu.Unlock()
+	}
+	for _, s := range waiting {
+		s.endedBy(t, broker.ErrUnavailable)
+	}
+	if took := time.Since(begin); took > 2*p.config.DialTimeout {
+		t.Errorf("those who waited were told after %v", took)
+	}
+}
+
 // Who is aborted waits for no answer any more: its connection goes with it.
 func TestAbortWaitsForNoAnswer(t *testing.T) {
 	for what, last := range map[string]uint16{"the opening": declarePublisher, "the last sign of life": querySequence} {
