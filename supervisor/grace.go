@@ -14,10 +14,11 @@ const (
 	// provenAfter is how long a child must be ready to have proved itself. Success must not depend on traffic: else two interruptions of an
 	// idle channel, an hour apart, would be one long failure.
 	provenAfter = 10 * time.Second
-	// A life shorter than briefLife is a brief one. So many of them in a row are followed by short back-offs, whatever they proved; behind those the back-off doubles: a child that fails behind each unit of its work
-	// must not be replaced a hundred times a second for ever.
+	// A life shorter than briefLife is a brief one. Behind so many of them in a row the back-off doubles to briefMost, whatever they proved: a child that fails behind each unit of its work must not be replaced more than
+	// a hundred times a second for ever.
 	briefLife  = 2 * time.Second
 	briefLives = 10
+	briefMost  = 100 * time.Millisecond
 )
 
 // grace is one child's grace window and back-off. A failure opens the window; its clock stops while the child is ready; a proof closes it.
@@ -46,7 +47,12 @@ func (g *grace) failed(now time.Time, lived time.Duration) (delay time.Duration,
 	if g.window != Forever && g.total(now) >= g.window {
 		return 0, true
 	}
-	return min(backOffFirst<<min(max(g.failures-1, g.brief-briefLives), 16), backOffMost), false
+	return max(doubled(g.failures-1, backOffMost), doubled(g.brief-briefLives, briefMost)), false
+}
+
+// doubled is the first back-off, doubled n times.
+func doubled(n int, most time.Duration) time.Duration {
+	return min(backOffFirst<<min(max(0, n), 16), most)
 }
 
 // ready stops the clock.
