@@ -128,7 +128,7 @@ func (c *consumer) unpack(f *fields) ([]broker.Record, error) {
 func (c *consumer) keep(records []broker.Record) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.alive = true
+	c.heard = time.Now()
 	switch {
 	case c.state != opening && c.state != open:
 		return

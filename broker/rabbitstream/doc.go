@@ -15,8 +15,8 @@
 //   - a link has one goroutine that writes what its sessions have gathered, with one system call where it can, and one that reads: it hands confirms on as merged ranges, and a
 //     chunk's records as they are, since their bodies are the chunk's bytes. A session waits for neither; what is not answered in time is given up;
 //   - nothing reconnects: a connection that is lost ends its sessions (rule 4);
-//   - a session that has heard nothing for a heartbeat asks for a sign of life; where none comes and a scout hears nothing either, the broker is silent. Where
-//     the scout is answered it is an alarm, which keeps the broker from reading publishers, and the session waits on.
+//   - a session that has heard nothing for a heartbeat asks for a sign of life. Where none comes, nor anything else on the connection, the broker is silent, which is known one and a half heartbeats and a second after the last
+//     that came. A publisher asks a scout before: where that is answered it is an alarm, which keeps the broker from reading publishers, and the session waits on.
 //
 // The stream protocol tells nothing of alarms (rule 10): that of the memory does not concern it, that of the disk keeps the broker from reading publishers.
 //

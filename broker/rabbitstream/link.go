@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/d2e2d648/weir/broker"
 )
@@ -38,6 +39,9 @@ type link struct {
 	keys    map[string]bool       // of all who have ever been here
 	retired bool                  // takes no more
 	lost    bool                  // its connection is gone or silent: they need not say goodbye
+
+	scouting sync.Mutex // one scout serves all that are not answered
+	scouted  time.Time  // when one was answered last
 }
 
 func (k *keeper) init(p *Port, purpose string) {
@@ -146,6 +150,26 @@ func (l *link) opened(s *session, err error) {
 		l.doubt()
 	}
 	l.left(s)
+}
+
+// scoutGrace is what a scout has beside its part of the time: a handshake is more than an answer.
+const scoutGrace = 500 * time.Millisecond
+
+// answersOthers says whether what is not answered here may still be: by a broker that answers others there, and so only does not read this connection, as it does with publishers' under an alarm. It blocks for the limit and scoutGrace at most.
+func (l *link) answersOthers(ctx context.Context, limit time.Duration) bool {
+	l.scouting.Lock()
+	defer l.scouting.Unlock()
+	if time.Since(l.scouted) < limit {
+		return true
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit+scoutGrace)
+	defer cancel()
+	_, err := l.keeper.port.lookAt(ctx, l.conn.at, question{})
+	if _, told := errorKind(err); err != nil && !told {
+		return false
+	}
+	l.scouted = time.Now()
+	return true
 }
 
 // isLost says that there is nobody to say goodbye to.

@@ -93,9 +93,11 @@ func (p *publisher) declare(*findings) error {
 
 func (p *publisher) goodbye() uint16 { return deletePublisher }
 
-// pulse asks for the last sequence, which who may only write may not know; and is told so.
+// pulse asks for the last sequence, which who may only write may not know; and is told so. When half of the limit has passed, a scout has the rest.
 func (p *publisher) pulse(limit time.Duration) error {
-	_, err := p.request(limit, p.patient, querySequence, "the question for the last sequence", func(f frame) frame { return f.text(p.config.Name).text(p.stream) })
+	limit /= 2
+	patient := func() bool { return p.link.answersOthers(p.ctx, limit) }
+	_, err := p.request(limit, patient, querySequence, "the question for the last sequence", func(f frame) frame { return f.text(p.config.Name).text(p.stream) })
 	var refused *refusal
 	if errors.As(err, &refused) && refused.code == codeAccess {
 		return nil
@@ -251,7 +253,7 @@ func (p *publisher) take(key uint16, f *fields) {
 	}
 	p.mu.Lock()
 	events := p.confirmed(f)
-	p.alive = true
+	p.heard = time.Now()
 	over := p.state == over
 	p.mu.Unlock()
 	switch {

@@ -43,14 +43,13 @@ type session struct {
 	number uint8         // on the link
 	closed chan struct{} // gets something when the broker has let go of it
 	gone   bool          // and it has happened
-	heard  time.Time     // when the broker answered last
 
 	handing sync.Mutex // keeps Opened and deliveries in their order: worker and reader hold it while they tell them
 
 	mu      sync.Mutex
 	state   state
-	alive   bool  // something came from the broker since the worker looked
-	trouble error // why it has to end
+	heard   time.Time // when something came for it last
+	trouble error     // why it has to end
 }
 
 // endpoint is a publisher or consumer as its worker sees it.
@@ -162,11 +161,11 @@ func (s *session) tryOpen() error {
 	case err != nil:
 		return s.failed(err)
 	}
-	s.heard = time.Now()
 	s.handing.Lock()
 	defer s.handing.Unlock()
 	s.mu.Lock()
 	wanted := s.state == opening
+	s.heard = time.Now()
 	if wanted {
 		s.state = open
 	}
@@ -273,7 +272,7 @@ func (s *session) serve() error {
 		case done:
 			return nil
 		}
-		next := time.Until(s.heard.Add(s.port.config.Heartbeat))
+		next := s.port.config.Heartbeat - s.quiet()
 		if again > 0 {
 			next = min(next, again)
 		}
@@ -321,17 +320,14 @@ var errSilent = errors.New("the broker is silent")
 
 // listen asks for a sign of life when none has come for a heartbeat. The broker's own heartbeats do not suffice: they come also where it does not read.
 func (s *session) listen() error {
-	s.mu.Lock()
-	if s.alive {
-		s.alive, s.heard = false, time.Now()
-	}
-	s.mu.Unlock()
-	if time.Since(s.heard) < s.port.config.Heartbeat {
+	if s.quiet() < s.port.config.Heartbeat {
 		return nil
 	}
 	err := s.self.pulse(min(s.port.answer, s.port.config.Heartbeat/2))
 	if _, told := errorKind(err); err == nil || told {
+		s.mu.Lock()
 		s.heard = time.Now()
+		s.mu.Unlock()
 		return err
 	}
 	if s.ctx.Err() != nil {
@@ -341,13 +337,11 @@ func (s *session) listen() error {
 	return err
 }
 
-// patient says whether what is not answered may still be: by a broker that answers others, and so only does not read this connection, as it does with publishers' under an alarm.
-func (s *session) patient() bool {
-	if s.ctx.Err() != nil {
-		return false
-	}
-	_, err := s.port.look(s.ctx, question{})
-	return err == nil
+// quiet is how long nothing has come for it.
+func (s *session) quiet() time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return time.Since(s.heard)
 }
 
 // request asks on the link until the session is over, and gives what follows the code.

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -364,6 +365,48 @@ func TestAnswerBehindASlowChunk(t *testing.T) {
 	defer second.mu.Unlock()
 	if len(second.events) > 0 {
 		t.Errorf("the other session was told %T", second.events[0])
+	}
+}
+
+// A broker that answers nobody is noticed one and a half heartbeats and a second after its last word, whenever that was, by publishers too.
+func TestBrokerThatAnswersNobody(t *testing.T) {
+	var silent atomic.Bool
+	b, bodies := entries(0)
+	p := fakePort(t, startFake(t, func(_ int, nc net.Conn) {
+		if silent.Load() {
+			return
+		}
+		answerAs(nc, 0, nc.LocalAddr().String(), func(key uint16, f *fields) []byte {
+			switch {
+			case silent.Load():
+				return nil
+			case key == publish: // of the publisher, which is the last one to open
+				silent.Store(true)
+				_, _ = nc.Write(newFrame(publishConfirm).u8(f.u8()).u32(1).u64(1).sealed())
+				return nil
+			case key == subscribe:
+				return append(yes(key, f), append(newFrame(deliver).u8(0), delivered(0, len(bodies), b)...).sealed()...)
+			}
+			return yes(key, f)
+		})
+	}))
+	p.config.DialTimeout, p.config.Heartbeat = 10*time.Second, 2*time.Second
+	const most = 3*time.Second + time.Second
+	_, reads := openConsumer(t, p, broker.ConsumerConfig{Queue: "s", Stream: &broker.StreamOffset{From: broker.FromOffset}})
+	await[*broker.Opened](t, reads)
+	await[*broker.Delivered](t, reads)
+	publisher, writes := openPublisher(t, p, broker.PublisherConfig{RoutingKey: "s"})
+	await[*broker.Opened](t, writes)
+	publisher.Publish(batch(1, "last"))
+	writes.confirmed(t, 1)
+	begin := time.Now()
+	for what, s := range map[string]*sink{"the publisher": writes, "the consumer": reads} {
+		if err := s.endedBy(t, broker.ErrUnavailable); !strings.Contains(err.Error(), errSilent.Error()) {
+			t.Errorf("%s ended: %v", what, err)
+		}
+		if after := time.Since(begin); after > most+time.Second { // the machine's
+			t.Errorf("%s ended after %v", what, after)
+		}
 	}
 }
 
