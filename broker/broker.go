@@ -12,7 +12,7 @@
 //  4. A session is used once: it never reconnects, and after Ended its methods do nothing.
 //  5. Abort, of a session or of its lease, ends it now and without a flush. Nothing need be told any more; what was under
 //     way may still arrive, so the sink's owner addresses events by incarnation. Opening on an aborted lease never tells Opened.
-//  6. Record sequences are the caller's and absolute: they go on over sessions, and rise within each but for what was Refused. Delivery tags are the session's: they
+//  6. Record sequences are the caller's and absolute: they go on over sessions. Delivery tags are the session's: they
 //     start at 1 and have no gaps.
 //  7. Confirmed means that the broker has taken responsibility. Ranges may come in any order, but each says only records that
 //     this session published. A returned or negatively acknowledged record is Refused, is told so before anything says otherwise,

@@ -1,6 +1,7 @@
 package rabbitstream
 
 import (
+	"math/rand/v2"
 	"net"
 	"testing"
 
@@ -105,14 +106,51 @@ func TestNumbersAndNamesAreUsedOnce(t *testing.T) {
 	}
 }
 
-// Sequences that do not rise within a session cannot be told from those that are confirmed already.
-func TestSequencesThatDoNotRise(t *testing.T) {
-	p, _ := declarations(t, yesToAll)
-	for _, first := range []uint64{0, 1, 7} {
-		publisher, s := openPublisher(t, p, broker.PublisherConfig{RoutingKey: "s"})
-		await[*broker.Opened](t, s)
-		publisher.Publish(batch(6, "a", "b"))
-		publisher.Publish(batch(first, "c"))
-		s.endedBy(t, broker.ErrMisuse)
+// Against a set that has an element for each.
+func TestOutstanding(t *testing.T) {
+	r := rand.New(rand.NewPCG(5, 6))
+	var o outstanding
+	want := map[uint64]bool{}
+	for step := range 20_000 {
+		first := 1 + r.Uint64N(50)
+		last := first + r.Uint64N(12)
+		n := 0
+		if r.IntN(2) == 0 {
+			n = o.add(first, last)
+			for i := first; i <= last; i++ {
+				if !want[i] {
+					n--
+				}
+				want[i] = true
+			}
+		} else {
+			o.take(first, last, func(first, last uint64) {
+				for i := first; i <= last; i++ {
+					if !want[i] {
+						t.Fatalf("step %d: %d was not in", step, i)
+					}
+					delete(want, i)
+				}
+			})
+			for i := first; i <= last; i++ {
+				if want[i] {
+					n++
+				}
+			}
+		}
+		if n != 0 {
+			t.Fatalf("step %d: %d too many or too few", step, n)
+		}
+		before := uint64(0)
+		for _, r := range o {
+			if r.First <= before+1 && before > 0 || r.Last < r.First {
+				t.Fatalf("step %d: %v", step, o)
+			}
+			n += int(r.Last - r.First + 1)
+			before = r.Last
+		}
+		if n != len(want) {
+			t.Fatalf("step %d: %v has %d, want %d", step, o, n, len(want))
+		}
 	}
 }

@@ -32,8 +32,7 @@ type publisher struct {
 
 	queue       []broker.Batch
 	unconfirmed int
-	last        uint64            // that was published
-	done        broker.Marks      // up to last: what is confirmed, or never was published
+	outstanding outstanding       // those
 	entries     map[uint64]uint64 // of several: the first sequence, by which the broker confirms it, and the last one
 
 	encoder encoder
@@ -50,7 +49,7 @@ type entry struct {
 }
 
 func newPublisher(config broker.PublisherConfig) *publisher {
-	p := &publisher{config: config, done: broker.NewMarks(1), encoder: encoder{appID: config.AppID, contentEncoding: config.ContentEncoding}}
+	p := &publisher{config: config, encoder: encoder{appID: config.AppID, contentEncoding: config.ContentEncoding}}
 	p.stream, p.what = config.RoutingKey, "publish to stream "+strconv.Quote(config.RoutingKey)
 	if config.SubEntries > 1 {
 		p.entries = map[uint64]uint64{}
@@ -115,27 +114,20 @@ func (p *publisher) Publish(batch broker.Batch) {
 		p.mu.Unlock()
 		return
 	}
-	before, n := p.last, p.unconfirmed+len(batch.Records)
-	if batch.First > before && n <= p.config.Window {
-		p.note(batch.First, batch.Last())
+	n := p.unconfirmed + len(batch.Records)
+	if batch.First > 0 && n <= p.config.Window {
+		p.unconfirmed += p.outstanding.add(batch.First, batch.Last())
 		p.queue = append(p.queue, batch)
 		p.mu.Unlock()
 		p.poke()
 		return
 	}
 	p.mu.Unlock()
-	if batch.First <= before {
-		p.endLater(misuse(p.what, "a batch with the sequence %d behind %d: they must rise", batch.First, before))
+	if batch.First == 0 {
+		p.endLater(misuse(p.what, "a batch with the sequence 0"))
 		return
 	}
 	p.endLater(failure(p.what, broker.ErrWindow, fmt.Errorf("%w: %d of %d", broker.ErrWindow, n, p.config.Window)))
-}
-
-// note notes that these are published. The session's lock is held.
-func (p *publisher) note(first, last uint64) {
-	p.done.Add(p.last+1, first-1)
-	p.unconfirmed += int(last - first + 1)
-	p.last = last
 }
 
 func (p *publisher) drop() { p.queue = nil }
@@ -264,7 +256,7 @@ func (p *publisher) take(key uint16, f *fields) {
 	}
 }
 
-// confirmed gives in ranges what the broker has now. What is confirmed already, or never was published, does not count. The session's lock is held.
+// confirmed gives in ranges what the broker has now. What is not outstanding does not count. The session's lock is held.
 func (p *publisher) confirmed(f *fields) (events []broker.Event) {
 	var r broker.Range
 	for ids := f.take(8 * int(f.u32())); !f.short && len(ids) > 0; ids = ids[8:] {
@@ -286,12 +278,10 @@ func (p *publisher) confirmed(f *fields) (events []broker.Event) {
 
 // settle takes a range for confirmed.
 func (p *publisher) settle(events []broker.Event, r broker.Range) []broker.Event {
-	r.Last = min(r.Last, p.last)
-	p.done.Missing(r.First, r.Last, func(first, last uint64) {
+	p.outstanding.take(r.First, r.Last, func(first, last uint64) {
 		p.unconfirmed -= int(last - first + 1)
 		events = append(events, &broker.Confirmed{First: first, Last: last})
 	})
-	p.done.Add(r.First, r.Last)
 	return events
 }
 

@@ -295,11 +295,10 @@ func TestConfirmsBecomeRanges(t *testing.T) {
 		return &fields{b: f}
 	}
 	alone := newPublisher(broker.PublisherConfig{RoutingKey: "s"})
-	alone.note(11, 20)
-	alone.note(31, 40)
+	alone.unconfirmed = alone.outstanding.add(11, 20) + alone.outstanding.add(31, 40)
 	several := newPublisher(broker.PublisherConfig{RoutingKey: "s", SubEntries: 10})
 	several.entries = map[uint64]uint64{1: 10, 11: 20, 21: 25}
-	several.note(1, 25)
+	several.unconfirmed = several.outstanding.add(1, 25)
 	fresh := newPublisher(broker.PublisherConfig{RoutingKey: "s"})
 	for _, test := range []struct {
 		p    *publisher
