@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"hash/crc32"
 	"io"
@@ -163,7 +164,7 @@ func (u *unpacking) unpacked(how uint8, content []byte, size uint32, count int) 
 		return nil, false
 	}
 	u.left -= cost
-	plain = make([]byte, int(size)+1)
+	plain = make([]byte, size)
 	packed := bytes.NewReader(content)
 	var from io.Reader
 	var err error
@@ -175,16 +176,19 @@ func (u *unpacking) unpacked(how uint8, content []byte, size uint32, count int) 
 	case packedLZ4:
 		from = lz4.NewReader(packed)
 	case packedZstd: // a stream would have a window as large as it says
-		plain, err = unpackedZstd(content, plain[:0:size])
+		plain, err = unpackedZstd(content, plain[:0])
 		return plain, err == nil && len(plain) == int(size)
 	default:
 		return nil, false
 	}
+	if err == nil {
+		_, err = io.ReadFull(from, plain)
+	}
 	if err != nil {
 		return nil, false
 	}
-	n, err := io.ReadFull(from, plain)
-	return plain[:n], n == int(size) && (err == io.ErrUnexpectedEOF || err == io.EOF)
+	_, err = io.ReadFull(from, make([]byte, 1)) // the end has a checksum
+	return plain, errors.Is(err, io.EOF)
 }
 
 // unpackedZstd fills what there is room for.

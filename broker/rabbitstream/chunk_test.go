@@ -178,6 +178,9 @@ func TestEntriesThatCannotBeRead(t *testing.T) {
 	says := func(e frame, size uint32) frame {
 		return slices.Concat(e[:3], frame(nil).u32(size), e[7:])
 	}
+	cut := func(e frame) frame { // without the end, which has a checksum
+		return slices.Concat(e[:7], frame(nil).bytes(e[11:len(e)-1]))
+	}
 	bomb := func(how uint8) frame { return packed(t, how, n, make([]byte, 200<<20)) }
 	window := frame(nil).u8(severalRecords | packedZstd<<4).u16(n).u32(10).bytes([]byte{0x28, 0xb5, 0x2f, 0xfd, 0, 19 << 3, 3, 0, 0, 'x'}) // of 512 MiB
 	for what, e := range map[string]frame{
@@ -186,6 +189,8 @@ func TestEntriesThatCannotBeRead(t *testing.T) {
 		"no snappy":                          spoil(packed(t, packedSnappy, n, good), -1),
 		"no lz4":                             spoil(packed(t, packedLZ4, n, good), -1),
 		"no zstd":                            spoil(packed(t, packedZstd, n, good), -1),
+		"gzip without its end":               cut(packed(t, packedGzip, n, good)),
+		"lz4 without its end":                cut(packed(t, packedLZ4, n, good)),
 		"gzip that is longer than it says":   says(packed(t, packedGzip, n, good), uint32(len(good)-1)),
 		"zstd that is longer than it says":   says(packed(t, packedZstd, n, good), uint32(len(good)-1)),
 		"lz4 that is shorter than it says":   says(packed(t, packedLZ4, n, good), uint32(len(good)+1)),

@@ -12,7 +12,8 @@
 //   - Before each opening a [scout] does the whole handshake on a connection of its own, with a deadline, and asks there: is the stream there, what is stored under the
 //     names. It also finds out where a consumer begins, which is then asked for by its offset, so that nothing is missed that is published between the two; and what a
 //     consumer has ahead (see peek.go);
-//   - a link has one goroutine that writes what its sessions have gathered, with one system call where it can, and one that reads: it hands confirms on as merged ranges, and a
+//   - a link takes 256 sessions in its life, since no number and no publisher's name comes to one twice: what the broker says late to one session would be taken by the next;
+//   - it has one goroutine that writes what its sessions have gathered, with one system call where it can, and one that reads: it hands confirms on as merged ranges, and a
 //     chunk's records as they are, since their bodies are the chunk's bytes. A session waits for neither; what is not answered in time is given up;
 //   - nothing reconnects: a connection that is lost ends its sessions (rule 4);
 //   - a session that has heard nothing for a heartbeat asks for a sign of life. Where none comes, nor anything else on the connection, the broker is silent, which is known one and a half heartbeats and a second after the last
