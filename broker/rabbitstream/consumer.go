@@ -11,8 +11,10 @@ import (
 )
 
 const (
-	// credits is how many chunks may be on their way or wait beyond the prefetch. A chunk is what the broker has written at once, one record or thousands.
-	credits = 10
+	// At most maxCredits chunks, of about aheadBytes together, are on their way or wait beyond the prefetch, or minCredits, of whatever size. A chunk is what the broker has written at once, one record or thousands: up to
+	// a writer's whole window.
+	minCredits, maxCredits = 2, 10
+	aheadBytes             = 8 << 20
 	// storeDelay is how long an acknowledgement may wait for others until it is stored: each store is an entry in the stream.
 	storeDelay = 100 * time.Millisecond
 	// storeTries and storePause: a store is not answered. It is certain when the broker tells it.
@@ -31,6 +33,8 @@ type consumer struct {
 	kept      []broker.Record // not handed yet: their tags follow handed
 	offsets   broker.Offsets  // of tags
 	chunks    []uint64        // the last tag of each chunk that is not handed as a whole
+	onWay     int             // chunks that the broker may send
+	usual     int             // bytes of a chunk, of late
 	acked     uint64          // the tag to store
 	storeAt   time.Time       // zero: no earlier than the next acknowledgement
 	inspection
@@ -43,7 +47,7 @@ type consumer struct {
 }
 
 func newConsumer(config broker.ConsumerConfig, owner string) *consumer {
-	c := &consumer{config: config, settled: broker.NewMarks(1)}
+	c := &consumer{config: config, settled: broker.NewMarks(1), onWay: minCredits}
 	c.stream, c.what = config.Queue, "consume stream "+strconv.Quote(config.Queue)
 	c.name = cmp.Or(config.Name, owner[:min(len(owner), 255)], "weir")
 	return c
@@ -79,7 +83,7 @@ func (c *consumer) declare(f *findings) error {
 	}
 	at := broker.StreamOffset{From: broker.FromOffset, Offset: f.next}
 	_, err := c.request(c.port.answer, nil, subscribe, "the subscription", func(f frame) frame {
-		return f.u8(c.number).text(c.stream).spec(at).u16(credits).u32(1).text("name").text(c.name)
+		return f.u8(c.number).text(c.stream).spec(at).u16(minCredits).u32(1).text("name").text(c.name)
 	})
 	return err
 }
@@ -106,12 +110,13 @@ func (c *consumer) ask(limit time.Duration) (offset uint64, any bool, err error)
 
 // take takes a chunk in, and hands over what there is room for.
 func (c *consumer) take(_ uint16, f *fields) {
+	size := len(f.b)
 	records, err := c.unpack(f)
 	if err != nil {
 		c.fail(err)
 		return
 	}
-	c.keep(records)
+	c.keep(records, size)
 	c.hand()
 }
 
@@ -125,10 +130,12 @@ func (c *consumer) unpack(f *fields) ([]broker.Record, error) {
 }
 
 // keep keeps a chunk's records until they are handed over. One with none that is wanted is done with at once.
-func (c *consumer) keep(records []broker.Record) {
+func (c *consumer) keep(records []broker.Record, size int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.heard = time.Now()
+	c.onWay = max(0, c.onWay-1) // RabbitMQ 3.10 may send more
+	c.usual = max(size, c.usual-c.usual/4)
 	switch {
 	case c.state != opening && c.state != open:
 		return
@@ -153,8 +160,8 @@ func (c *consumer) hand() {
 	}
 }
 
-// next takes what may be handed over, and says how many chunks are with it.
-func (c *consumer) next() (events []broker.Event, chunks uint16) {
+// next takes what may be handed over, and says how many more chunks the broker may send.
+func (c *consumer) next() (events []broker.Event, credits uint16) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.state != open {
@@ -182,9 +189,16 @@ func (c *consumer) next() (events []broker.Event, chunks uint16) {
 	}
 	for len(c.chunks) > 0 && c.chunks[0] <= c.handed {
 		c.chunks = c.chunks[1:]
-		chunks++
 	}
-	return events, chunks
+	return events, c.grant()
+}
+
+// grant says how many more chunks the broker may send. The lock is held.
+func (c *consumer) grant() uint16 {
+	want := min(max(aheadBytes/max(c.usual, 1), minCredits), maxCredits)
+	more := max(0, want-c.onWay-len(c.chunks))
+	c.onWay += more
+	return uint16(more)
 }
 
 // Ack is the port's.
