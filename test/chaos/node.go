@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"regexp"
 	"strings"
 	"sync"
@@ -211,6 +212,53 @@ func (n *Node) depth(queue string) string {
 		return err.Error()
 	}
 	return text
+}
+
+// servesWithin is how long the broker may take for a record of somebody who is not weir.
+const servesWithin = 10 * time.Second
+
+// serves has a record go through a new queue or stream of the plan's kind, by the AMQP client alone. What a broker does to that, it does to everybody: after some storms RabbitMQ has no process for any quorum queue,
+// and ends each connection that consumes one.
+func (n *Node) serves(ctx context.Context, p *Plan) error {
+	ctx, cancel := context.WithTimeout(ctx, servesWithin)
+	defer cancel()
+	kind, from := "quorum", amqp.Table{}
+	switch {
+	case p.Stream:
+		kind, from = "stream", amqp.Table{"x-stream-offset": "first"}
+	case p.Compat:
+		kind = "classic"
+	}
+	return n.direct(func(ch *amqp.Channel) error {
+		queue := fmt.Sprintf("chaos-serves-%08x", rand.Uint32())
+		if _, err := ch.QueueDeclare(queue, true, false, false, false, amqp.Table{"x-queue-type": kind}); err != nil {
+			return err
+		}
+		defer func() { _, _ = ch.QueueDelete(queue, false, false, false) }()
+		if err := errors.Join(ch.Confirm(false), ch.Qos(1, 0, false)); err != nil {
+			return err
+		}
+		confirm, err := ch.PublishWithDeferredConfirmWithContext(ctx, "", queue, false, false, amqp.Publishing{DeliveryMode: amqp.Persistent})
+		if err != nil {
+			return err
+		}
+		if _, err := confirm.WaitContext(ctx); err != nil {
+			return fmt.Errorf("a record of a %s queue is not confirmed: %w", kind, err)
+		}
+		deliveries, err := ch.Consume(queue, "", false, false, false, false, from)
+		if err != nil {
+			return err
+		}
+		select {
+		case _, came := <-deliveries:
+			if !came {
+				return fmt.Errorf("the consumer of a %s queue is cut off", kind)
+			}
+			return nil
+		case <-ctx.Done():
+			return fmt.Errorf("the record of a %s queue is not delivered within %v", kind, servesWithin)
+		}
+	})
 }
 
 // gone says that the broker knows of the queue or the stream, and has not started it: it answers everybody that it is "down or inaccessible".

@@ -132,7 +132,14 @@ func (r *run) brokers(ctx context.Context) bool {
 	if err != nil {
 		r.bad("ask for the queue: %v", err)
 	}
-	return gone
+	if gone {
+		return true
+	}
+	if err := r.node.serves(ctx, r.plan); err != nil {
+		r.bad("the broker serves nobody: %v", err)
+		return true
+	}
+	return false
 }
 
 func (r *run) say(format string, args ...any) {

@@ -145,15 +145,27 @@ func (f *flags) on(ctx context.Context, version string, start func(context.Conte
 	if err != nil {
 		return err
 	}
-	defer func() { _ = node.Close() }()
+	defer func() {
+		if node != nil {
+			_ = node.Close()
+		}
+	}()
+	fine := true
 	for _, p := range plans {
 		if ctx.Err() != nil {
 			return ctx.Err()
+		}
+		if !fine { // what is wrong with the node must not be the next schedule's
+			_ = node.Close()
+			if node, err = start(ctx, version); err != nil {
+				return err
+			}
 		}
 		one, err := f.one(ctx, node, p)
 		if err != nil {
 			return err
 		}
+		fine = len(one.Bad) == 0
 		add(one)
 	}
 	return nil
