@@ -62,7 +62,7 @@ var bugs = []bug{
 		s.Consumer.Ack(d.Last(), true)
 		s.sink(d)
 	}},
-	{name: "acknowledges all that was delivered", want: "lost", ack: func(s *session, _ uint64, _ bool) { s.Consumer.Ack(s.last, true) }},
+	{name: "acknowledges all that was delivered", want: "lost", ack: func(s *session, _ uint64, _ bool) { s.Consumer.Ack(s.last.Load(), true) }},
 	{name: "acknowledges over epochs", want: "lost", ack: func(s *session, tag uint64, multiple bool) {
 		s.p.mu.Lock()
 		s.p.tag = max(s.p.tag, tag)

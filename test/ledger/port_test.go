@@ -3,6 +3,7 @@ package ledger_test
 import (
 	"errors"
 	"sync"
+	"sync/atomic"
 
 	"github.com/d2e2d648/weir/broker"
 )
@@ -102,8 +103,8 @@ func (l *lease) Do(request broker.Request, done func(broker.Result)) {
 
 // drop keeps the last n records of a delivery from its receiver, and acknowledges all when they are all.
 func (s *session) drop(d *broker.Delivered, n int) {
-	first, kept := d.First-s.dropped, d.Records[:len(d.Records)-n]
-	s.dropped += uint64(n)
+	first, kept := d.First-s.dropped.Load(), d.Records[:len(d.Records)-n]
+	s.dropped.Add(uint64(n))
 	if len(kept) == 0 {
 		s.Consumer.Ack(d.Last(), true)
 		return
@@ -117,9 +118,10 @@ type session struct {
 	sink broker.Sink
 	broker.Publisher
 	broker.Consumer
-	last    uint64 // tag that was delivered
-	acked   uint64 // tag that was acknowledged
-	dropped uint64 // deliveries that its receiver does not hear of: tags close up over them
+	acked uint64 // tag that was acknowledged
+	// What the broker's goroutine writes and the actor's reads.
+	last    atomic.Uint64 // tag that was delivered
+	dropped atomic.Uint64 // deliveries that its receiver does not hear of: tags close up over them
 }
 
 func (l *lease) OpenPublisher(c broker.PublisherConfig, sink broker.Sink) broker.Publisher {
@@ -167,7 +169,7 @@ func (s *session) consumed(e broker.Event) {
 		s.sink(e)
 		return
 	}
-	s.last = d.Last()
+	s.last.Store(d.Last())
 	n := len(d.Records) // before the receiver has it
 	if s.p.bug.delivered != nil {
 		s.p.bug.delivered(s, d)
@@ -196,7 +198,7 @@ func (c consumer) Ack(tag uint64, multiple bool) {
 	if c.p.ack != nil {
 		c.p.ack(c.session, tag, multiple)
 	} else {
-		c.Consumer.Ack(tag+c.dropped, multiple)
+		c.Consumer.Ack(tag+c.dropped.Load(), multiple)
 	}
 	c.p.note(func() { c.p.acked++ })
 }
