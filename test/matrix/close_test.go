@@ -5,10 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"os"
-	"path/filepath"
-	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -111,7 +107,6 @@ func (f *frozen) run() {
 	if err := f.node.Freeze(); err != nil {
 		f.Fatal(err)
 	}
-	f.stopped(ctx)
 	defer func() {
 		if err := errors.Join(f.node.Thaw(), rt.Close(ctx)); err != nil {
 			f.Errorf("afterwards everything ends: %v", err)
@@ -130,28 +125,6 @@ func (f *frozen) run() {
 	f.closes(ctx, writer, reader, receipt)
 	if err := f.returns("the runtime", rt.Close); err != nil && !errors.Is(err, context.DeadlineExceeded) {
 		f.Errorf("nothing was open any more: %v", err)
-	}
-}
-
-// stopped waits until every thread of the node has stopped: the signal only asks for it.
-func (f *frozen) stopped(ctx context.Context) {
-	f.Helper()
-	for {
-		threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", f.node.Pid()))
-		if err != nil || len(threads) == 0 {
-			f.Fatalf("threads of the node: %d, %v", len(threads), err)
-		}
-		runs := slices.ContainsFunc(threads, func(path string) bool {
-			stat, err := os.ReadFile(path)
-			_, state, _ := strings.Cut(string(stat), ") ")
-			return err == nil && !strings.HasPrefix(state, "T")
-		})
-		if !runs {
-			return
-		}
-		if ctx.Err() != nil {
-			f.Fatal(ctx.Err())
-		}
 	}
 }
 

@@ -1,11 +1,6 @@
 package process
 
 import (
-	"fmt"
-	"os"
-	"path/filepath"
-	"slices"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -201,7 +196,9 @@ func (s *scene) endFrozen() {
 		takeWritten(w.await(settled, takeWritten))
 		takeRead(r.await(committed, takeRead))
 	}
-	s.freeze()
+	if err := s.node.Freeze(); err != nil {
+		s.Fatal(err)
+	}
 	defer s.thaw()
 	var fed int
 	s.ledger.Read(func(l *ledger.Log) { fed = len(l.Writers[0]) })
@@ -233,31 +230,6 @@ func (s *scene) endFrozen() {
 	}
 	s.readRest()
 	s.judge()
-}
-
-// freeze stops the broker, and waits until every thread of it has stopped: the signal only asks for it.
-func (s *scene) freeze() {
-	s.Helper()
-	if err := s.node.Freeze(); err != nil {
-		s.Fatal(err)
-	}
-	for {
-		threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", s.node.Pid()))
-		if err != nil || len(threads) == 0 {
-			s.Fatalf("threads of the node: %d, %v", len(threads), err)
-		}
-		runs := slices.ContainsFunc(threads, func(path string) bool {
-			stat, err := os.ReadFile(path)
-			_, state, _ := strings.Cut(string(stat), ") ")
-			return err == nil && !strings.HasPrefix(state, "T")
-		})
-		if !runs {
-			return
-		}
-		if s.ctx.Err() != nil {
-			s.Fatal(s.ctx.Err())
-		}
-	}
 }
 
 func (s *scene) thaw() {

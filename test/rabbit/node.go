@@ -123,8 +123,8 @@ func (n *Node) Stop(ctx context.Context) error {
 func (n *Node) Kill() { n.current().kill() }
 
 // Freeze stops the Erlang VM where it is (SIGSTOP): its connections stay open
-// and say nothing more.
-func (n *Node) Freeze() error { return n.current().signal(syscall.SIGSTOP) }
+// and say nothing more. It blocks until every thread has stopped.
+func (n *Node) Freeze() error { return n.current().freeze() }
 
 // Thaw lets a frozen node go on.
 func (n *Node) Thaw() error { return n.current().signal(syscall.SIGCONT) }

@@ -5,8 +5,12 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
+	"slices"
+	"strings"
 	"syscall"
+	"time"
 )
 
 // process is a child that does not outlive this process.
@@ -61,6 +65,46 @@ func (p *process) signal(sig syscall.Signal) error {
 		return nil
 	}
 	return err
+}
+
+// stopsWithin is far more than a signal takes to reach every thread.
+const stopsWithin = 10 * time.Second
+
+// freeze stops the child, and waits until every thread of it has stopped: the
+// signal only asks for it.
+func (p *process) freeze() error {
+	if err := p.signal(syscall.SIGSTOP); err != nil {
+		return err
+	}
+	for late := time.Now().Add(stopsWithin); ; {
+		runs, err := p.runs()
+		select {
+		case <-p.done:
+			return nil
+		case <-time.After(time.Millisecond): // nobody announces it
+		}
+		switch {
+		case err != nil:
+			return err
+		case !runs:
+			return nil
+		case time.Now().After(late):
+			return fmt.Errorf("process %d has not stopped within %v", p.pid(), stopsWithin)
+		}
+	}
+}
+
+// runs says whether a thread of the child has not stopped.
+func (p *process) runs() (bool, error) {
+	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", p.pid()))
+	if err != nil || len(threads) == 0 {
+		return false, errors.Join(fmt.Errorf("process %d has %d threads", p.pid(), len(threads)), err)
+	}
+	return slices.ContainsFunc(threads, func(path string) bool {
+		stat, err := os.ReadFile(path)
+		_, state, _ := strings.Cut(string(stat), ") ")
+		return err == nil && !strings.HasPrefix(state, "T")
+	}), nil
 }
 
 // kill ends the child and everything it has started, and waits for that: the
