@@ -65,37 +65,26 @@ func (r *run) freshRecords(ctx context.Context) []int {
 
 // arrived waits until the fresh records are with every view, and nothing is missing.
 func (r *run) arrived(ctx context.Context, fresh []int) bool {
-	for {
-		if r.missing(fresh) == nil {
-			return true
-		}
-		select {
-		case <-r.ledger.Moved():
-		case <-ctx.Done():
-			return false
-		}
-	}
+	return r.ledger.Until(ctx, func(l *ledger.Log) bool { return missing(l, fresh) == nil })
 }
 
 // missing says what has not arrived yet.
-func (r *run) missing(fresh []int) (err error) {
-	r.ledger.Read(func(l *ledger.Log) {
-		f := l.Fates()
-		if f.Lost+f.Uncommitted > 0 {
-			err = fmt.Errorf("%d records are not delivered, %d not committed", f.Lost, f.Uncommitted)
-			return
+func missing(l *ledger.Log, fresh []int) (err error) {
+	if f := l.Fates(); f.Missing() > 0 {
+		return fmt.Errorf("%d records are not delivered, %d not committed", f.Lost, f.Uncommitted)
+	}
+	for w, seq := range fresh {
+		if seq >= 0 && !l.Due(&l.Writers[w][seq]) {
+			err = fmt.Errorf("the fresh record %d of writer %d is not confirmed", seq, w)
 		}
-		for w, seq := range fresh {
-			if seq >= 0 && !l.Due(&l.Writers[w][seq]) {
-				err = fmt.Errorf("the fresh record %d of writer %d is not confirmed", seq, w)
-			}
-		}
-	})
+	}
 	return err
 }
 
 func (r *run) whatIsMissing(fresh []int) {
-	r.bad("not healed: %v; queue %s has %s, and its dead letters %s", r.missing(fresh), r.channel, r.node.depth(r.channel), r.node.depth(r.channel+".dead"))
+	var err error
+	r.ledger.Read(func(l *ledger.Log) { err = missing(l, fresh) })
+	r.bad("not healed: %v; queue %s has %s, and its dead letters %s", err, r.channel, r.node.depth(r.channel), r.node.depth(r.channel+".dead"))
 }
 
 // peersAreHeard waits until each endpoint has heard all of the other side again, live.

@@ -30,6 +30,9 @@ type Fates struct {
 	example              map[string]string
 }
 
+// Missing is how many confirmed records have not arrived, or are not committed.
+func (f *Fates) Missing() int { return f.Lost + f.Uncommitted }
+
 // note keeps the first example of each sort.
 func (f *Fates) note(what, format string, args ...any) {
 	if f.example[what] == "" {

@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"hash/crc32"
@@ -67,8 +68,20 @@ func New(clock func() time.Time, run uint64, size, writers int, views ...int) *L
 func (l *Ledger) Began() time.Time   { return l.began }
 func (l *Ledger) Now() time.Duration { return l.clock().Sub(l.began) }
 
-// Moved tells, once at least, that the log has grown since it last did. One goroutine may wait for it.
-func (l *Ledger) Moved() <-chan struct{} { return l.moved }
+// Until waits until the log is so, or the context ends, and says which. One goroutine may wait. What done is given it must not keep.
+func (l *Ledger) Until(ctx context.Context, done func(*Log) bool) (is bool) {
+	for {
+		l.Read(func(log *Log) { is = done(log) })
+		if is {
+			return true
+		}
+		select {
+		case <-l.moved:
+		case <-ctx.Done():
+			return false
+		}
+	}
+}
 
 // Attempt makes the bodies of n more records.
 func (l *Ledger) Attempt(writer, n int) (first int, bodies [][]byte) {

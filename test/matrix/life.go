@@ -204,7 +204,7 @@ func (r *run) settled() {
 		missing := r.writer.underWay
 		r.ledger.Read(func(l *ledgerLog) {
 			f := l.Fates()
-			missing += f.Lost + f.Uncommitted
+			missing += f.Missing()
 		})
 		return missing == 0
 	})

@@ -253,20 +253,12 @@ func (l *realLife) read(ctx context.Context, r *weir.Reader[[]byte]) {
 
 // arrived waits until all that was written was read and committed.
 func (l *realLife) arrived(ctx context.Context) {
-	for {
-		missing := 0
-		l.ledger.Read(func(log *ledger.Log) {
-			f := log.Fates()
-			missing = f.Lost + f.Uncommitted
-		})
-		if missing == 0 {
-			return
-		}
-		select {
-		case <-l.ledger.Moved():
-		case <-ctx.Done():
-			l.Fatalf("%d records do not arrive", missing)
-		}
+	missing := 0
+	if !l.ledger.Until(ctx, func(log *ledger.Log) bool {
+		missing = log.Fates().Missing()
+		return missing == 0
+	}) {
+		l.Fatalf("%d records do not arrive", missing)
 	}
 }
 

@@ -181,24 +181,9 @@ func (s *scene) read() func(word) {
 	}
 }
 
-// arrived waits until all that is confirmed is delivered and committed.
+// arrived waits until all that is confirmed is delivered and committed. What is missing when the scene ends the judgement says.
 func (s *scene) arrived() {
-	s.Helper()
-	for {
-		missing := 0
-		s.ledger.Read(func(l *ledger.Log) {
-			f := l.Fates()
-			missing = f.Lost + f.Uncommitted
-		})
-		if missing == 0 {
-			return
-		}
-		select {
-		case <-s.ledger.Moved():
-		case <-s.ctx.Done():
-			return // the judgement says what is missing
-		}
-	}
+	s.ledger.Until(s.ctx, func(l *ledger.Log) bool { return l.Fates().Missing() == 0 })
 }
 
 // judge says what became of the records.
