@@ -138,25 +138,18 @@ func (f *flags) lane(ctx context.Context, version string, add func(*chaos.Result
 }
 
 func (f *flags) on(ctx context.Context, version string, start func(context.Context, string) (*chaos.Node, error), plans []*chaos.Plan, add func(*chaos.Result)) error {
-	if len(plans) == 0 {
-		return nil
-	}
-	node, err := start(ctx, version)
-	if err != nil {
-		return err
-	}
+	var node *chaos.Node
 	defer func() {
 		if node != nil {
 			_ = node.Close()
 		}
 	}()
-	fine := true
 	for _, p := range plans {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		if !fine { // what is wrong with the node must not be the next schedule's
-			_ = node.Close()
+		if node == nil {
+			var err error
 			if node, err = start(ctx, version); err != nil {
 				return err
 			}
@@ -165,8 +158,11 @@ func (f *flags) on(ctx context.Context, version string, start func(context.Conte
 		if err != nil {
 			return err
 		}
-		fine = len(one.Bad) == 0
 		add(one)
+		if len(one.Bad) > 0 { // what is wrong with the node must not be the next schedule's
+			_ = node.Close()
+			node = nil
+		}
 	}
 	return nil
 }
